@@ -1,0 +1,175 @@
+"""What a backend is, what it is given and what it gives back.
+
+A backend sees a network after all passes: every population has a step program and a proven grid, every delay is at least 1, and
+`lag` says how many steps a node runs behind the written network. Times in inputs and results are those of the written network:
+a node with lag r is updated for its step t at the machine's step t + r, and not at all outside the run's steps.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurocomp.ir.errors import InputError, UnsupportedError
+from neurocomp.ir.events import Events
+from neurocomp.ir.network import Network, Population
+
+FEATURES: Mapping[str, str] = {
+    "float": "float64 state, exact sums on a power-of-two grid",
+    "loihi": "Loihi's integer arithmetic",
+    "graded_input": "inputs whose spikes carry integer payloads",
+    "synapse_delays": "a delay per synapse",
+    "resume": "continue from the state a run ended in; step()",
+    "threads": "several threads, with the same spikes",
+}
+
+
+@dataclass(frozen=True)
+class Support:
+    """Whether a backend has a feature, and why not (or how)."""
+
+    ok: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What to keep of a run. spikes: names of nodes; states: (population, state variable)."""
+
+    spikes: tuple[str, ...] = ()
+    states: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Counters:
+    """Exact event counts of a run.
+
+    spikes: per input and population. updates: neuron updates (neurons x steps) per population. events: synaptic events
+    delivered per projection, one for each synapse a spike reached within the run.
+    """
+
+    spikes: Mapping[str, int]
+    updates: Mapping[str, int]
+    events: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run gives. states: (steps, *shape) arrays in the user's variables, by (population, state variable)."""
+
+    spikes: Mapping[str, Events]
+    states: Mapping[tuple[str, str], NDArray[Any]]
+    counters: Counters
+    seconds: float = 0.0
+
+
+class Executable(Protocol):
+    """A network lowered by a backend, ready to run."""
+
+    def run(self, inputs: Mapping[str, Events], steps: int, record: Record) -> Result:
+        """Continue from the current state for `steps` steps."""
+
+    def run_batch(self, samples: Sequence[Mapping[str, Events]], steps: int, record: Record) -> list[Result]:
+        """Run each sample from the initial state; the state afterwards is that of the last sample, where it is kept."""
+
+    def reset(self) -> None:
+        """Back to the initial state and step 0."""
+
+
+class Backend(Protocol):
+    """A way to run networks. `features` says for each of `FEATURES` whether it is supported, with the reason."""
+
+    name: str
+    description: str
+    features: Mapping[str, Support]
+    options: Mapping[str, str]
+
+    def available(self) -> Support:
+        """Whether this machine can run it, else how to install what is missing."""
+
+    def lower(self, net: Network, **options: Any) -> Executable:
+        """Turn a compiled network into something that runs."""
+
+
+@dataclass
+class Needs:
+    """The features a network asks for, each with the first thing that asks."""
+
+    found: dict[str, str] = field(default_factory=dict)
+
+    def add(self, feature: str, subject: str) -> None:
+        """Note that `subject` needs `feature`."""
+        self.found.setdefault(feature, subject)
+
+
+def needs(net: Network) -> Needs:
+    """What the network asks of a backend."""
+    result = Needs()
+    for population in net.populations.values():
+        result.add(population.neuron.model.arithmetic, f"population '{population.name}'")
+    for node in net.inputs.values():
+        if node.max_payload != 1:
+            result.add("graded_input", f"input '{node.name}'")
+    for projection in net.projections.values():
+        if np.ndim(projection.delay):
+            result.add("synapse_delays", f"projection '{projection.name}'")
+    return result
+
+
+def check(backend: Backend, net: Network, options: Mapping[str, Any]) -> None:
+    """Raise `UnsupportedError` with every reason why the backend cannot run this network, before anything is lowered."""
+    reasons = []
+    state = backend.available()
+    if not state.ok:
+        reasons.append(state.reason)
+    for feature, subject in needs(net).found.items():
+        support = backend.features.get(feature, Support(False, "it does not declare this feature"))
+        if not support.ok:
+            reasons.append(f"{subject} needs {FEATURES[feature]}: {support.reason}")
+    for name in options:
+        if name not in backend.options:
+            known = "; ".join(f"{key}: {text}" for key, text in backend.options.items()) or "none"
+            reasons.append(f"it has no option '{name}' (its options: {known})")
+    if reasons:
+        raise UnsupportedError(backend.name, reasons)
+
+
+# --------------------------------------------------------------------------------------- shared by all implementations
+
+
+def initial_state(population: Population) -> dict[str, NDArray[Any]]:
+    """State arrays (size,) of a population at step 0."""
+    program = population.program
+    assert program is not None
+    dtype = np.int64 if program.form.arithmetic == "loihi" else np.float64
+    return {name: np.broadcast_to(program.initial[name], (population.size,)).astype(dtype) for name in program.form.state}
+
+
+def readable_state(population: Population, name: str, stored: NDArray[Any]) -> NDArray[Any]:
+    """A stored trace (steps, size) as the user's variable, shaped (steps, *shape)."""
+    program = population.program
+    assert program is not None
+    scale = program.scale.get(name)
+    values = stored if scale is None else stored / scale
+    return values.reshape(len(stored), *population.shape)
+
+
+def check_states(net: Network, states: Sequence[tuple[str, str]]) -> None:
+    """Refuse recordings of states that do not exist."""
+    for name, state in states:
+        population = net.populations.get(name)
+        if population is None:
+            raise InputError(f"cannot record '{name}.{state}': there is no population '{name}'")
+        if state not in population.neuron.model.state:
+            known = ", ".join(population.neuron.model.state)
+            raise InputError(f"cannot record '{name}.{state}': {population.neuron.model.name} has the states {known}")
+
+
+def size_of(shape: tuple[int, ...]) -> int:
+    """Number of neurons of a shape."""
+    return math.prod(shape)

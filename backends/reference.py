@@ -1,0 +1,188 @@
+"""The reference backend: the contract of a step in NumPy, written to be read. Every other backend is tested against it.
+
+At machine step s, every population (in any order: all delays are at least 1) does, for its own step t = s - lag:
+
+1. input   a = bias + sum over projections and delays d of  W_d @ spikes(source, s - d)
+2. update  the state by its step program
+3. spike   where the condition holds for the updated state
+4. reset   where it spiked
+
+Sums are exact because weights are integers times a power of two and the grid pass proved the largest sum below 2**53.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from neurocomp.backends.base import FEATURES, Counters, Record, Result, Support, initial_state, readable_state
+from neurocomp.ir.connectivity import Dense
+from neurocomp.ir.events import Events
+from neurocomp.ir.network import Input, Network, Projection
+from neurocomp.ir.printers.numpy import numpy_step
+
+Array = NDArray[Any]
+
+
+class ReferenceBackend:
+    """NumPy, written to be read: the specification in code."""
+
+    name = "reference"
+    description = "NumPy, the specification in code"
+    features: Mapping[str, Support] = {
+        **{name: Support(True) for name in FEATURES},
+        "threads": Support(False, "it is one thread of NumPy, meant to be read; use target='cpu'"),
+    }
+    options: Mapping[str, str] = {}
+
+    def available(self) -> Support:
+        """Always: it needs only NumPy and SciPy."""
+        return Support(True)
+
+    def lower(self, net: Network) -> ReferenceExecutable:
+        """Split every projection into one matrix per delay."""
+        return ReferenceExecutable(net)
+
+
+def matrices_by_delay(projection: Projection) -> list[tuple[int, Any]]:
+    """(delay, W) pairs with W of shape (n_post, n_pre); duplicate synapses of one delay add up."""
+    connectivity = projection.connectivity
+    if isinstance(connectivity, Dense) and not np.ndim(projection.delay):
+        return [(int(projection.delay), connectivity.weights)]
+    pre, post = connectivity.synapses()
+    weights = connectivity.weights.ravel()
+    delays = np.broadcast_to(projection.delay, connectivity.weights.shape).ravel()
+    shape = (connectivity.n_post, connectivity.n_pre)
+    return [
+        (int(d), sp.csr_array((weights[delays == d], (post[delays == d], pre[delays == d])), shape=shape))
+        for d in np.unique(delays)
+    ]
+
+
+class ReferenceExecutable:
+    """A network and its state: arrays by population, and the spikes of all past machine steps that can still arrive."""
+
+    def __init__(self, net: Network) -> None:
+        self.net = net
+        self.steps = {name: numpy_step(p.program.form) for name, p in net.populations.items() if p.program is not None}
+        self.matrices = {name: matrices_by_delay(projection) for name, projection in net.projections.items()}
+        self.memory = max((p.max_delay for p in net.projections.values()), default=1) + net.max_lag + 1
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to the initial state and step 0."""
+        self.now = 0
+        self.state = {name: initial_state(population) for name, population in self.net.populations.items()}
+        self.spikes: dict[str, dict[int, Array]] = {name: {} for name in self.net.nodes}  # node -> machine step -> vector
+
+    def run_batch(self, samples: Sequence[Mapping[str, Events]], steps: int, record: Record) -> list[Result]:
+        """One sample after the other, each from the initial state."""
+        results = []
+        for inputs in samples:
+            self.reset()
+            results.append(self.run(inputs, steps, record))
+        return results
+
+    def run(self, inputs: Mapping[str, Events], steps: int, record: Record) -> Result:
+        """Run `steps` steps of the written network from the current state."""
+        began = time.perf_counter()
+        log = _Log(self.net, steps, record)
+        rasters = {name: events.raster().reshape(steps, -1) for name, events in inputs.items()}
+        for step in range(self.now, self.now + steps + self.net.max_lag):
+            for name, node in self.net.nodes.items():
+                t = step - node.lag - self.now
+                if not 0 <= t < steps:
+                    continue
+                spikes = rasters[name][t] if isinstance(node, Input) else self._update(name, step, log)
+                self.spikes[name][step] = spikes
+                log.add_spikes(name, t, spikes)
+                if not isinstance(node, Input):
+                    log.add_states(name, t, self.state[name])
+            self._forget(step)
+        self.now += steps
+        return log.result(time.perf_counter() - began)
+
+    def _update(self, name: str, step: int, log: _Log) -> Array:
+        program = self.net.populations[name].program
+        assert program is not None
+        a = self._input(name, step, log)
+        if program.form.arithmetic == "loihi":
+            a = a.astype(np.int64)
+        spikes = self.steps[name](a, self.state[name], program.constants)
+        size = self.net.populations[name].size
+        return np.zeros(size) if spikes is None else np.broadcast_to(spikes, (size,)).astype(np.float64)
+
+    def _input(self, name: str, step: int, log: _Log) -> Array:
+        a = self.net.populations[name].bias_vector().copy()
+        for projection in self.net.incoming(name):
+            for delay, matrix in self.matrices[projection.name]:
+                spikes = self.spikes[projection.pre].get(step - delay)
+                if spikes is None or not spikes.any():
+                    continue
+                sums = matrix @ spikes
+                a += np.floor(np.ldexp(sums, -projection.shift)) if projection.shift else sums
+            log.add_events(projection, step, self.spikes[projection.pre])
+        return a
+
+    def _forget(self, step: int) -> None:
+        for past in self.spikes.values():
+            past.pop(step - self.memory, None)
+
+
+class _Log:
+    """Collects what was asked for, and counts everything."""
+
+    def __init__(self, net: Network, steps: int, record: Record) -> None:
+        self.net, self.steps, self.record = net, steps, record
+        self.rasters = {name: np.zeros((steps, net.nodes[name].size), np.int64) for name in record.spikes}
+        self.traces = {key: [] for key in record.states} if record.states else {}
+        self.spikes = dict.fromkeys(net.nodes, 0)
+        self.events = dict.fromkeys(net.projections, 0)
+        self.lengths = {name: _row_lengths(projection) for name, projection in net.projections.items()}
+
+    def add_spikes(self, name: str, t: int, spikes: Array) -> None:
+        self.spikes[name] += int(np.count_nonzero(spikes))
+        if name in self.rasters:
+            self.rasters[name][t] = spikes
+
+    def add_states(self, name: str, t: int, state: Mapping[str, Array]) -> None:
+        for key, trace in self.traces.items():
+            if key[0] == name:
+                trace.append(state[key[1]])
+
+    def add_events(self, projection: Projection, step: int, past: Mapping[int, Array]) -> None:
+        for delay, lengths in self.lengths[projection.name]:
+            spikes = past.get(step - delay)
+            if spikes is not None:
+                self.events[projection.name] += int(lengths[spikes != 0].sum())
+
+    def result(self, seconds: float) -> Result:
+        spikes = {}
+        for name, raster in self.rasters.items():
+            node = self.net.nodes[name]
+            times, ids = np.nonzero(raster)
+            graded = isinstance(node, Input) and node.max_payload != 1
+            payload = raster[times, ids] if graded else None
+            spikes[name] = Events(times, ids, node.shape, self.steps, payload)
+        states = {}
+        for key, trace in self.traces.items():
+            population = self.net.populations[key[0]]
+            full = np.array([np.broadcast_to(x, (population.size,)) for x in trace]).reshape(self.steps, population.size)
+            states[key] = readable_state(population, key[1], full)
+        updates = {name: population.size * self.steps for name, population in self.net.populations.items()}
+        return Result(spikes, states, Counters(self.spikes, updates, self.events), seconds)
+
+
+def _row_lengths(projection: Projection) -> list[tuple[int, Array]]:
+    """(delay, synapses of each source neuron with that delay)."""
+    if not np.ndim(projection.delay):
+        return [(int(projection.delay), projection.connectivity.row_lengths())]
+    pre, _ = projection.connectivity.synapses()
+    delays = np.asarray(projection.delay).ravel()
+    n_pre = projection.connectivity.n_pre
+    return [(int(d), np.bincount(pre[delays == d], minlength=n_pre)) for d in np.unique(delays)]

@@ -1,0 +1,89 @@
+"""Every error a user can meet. Each carries typed fields besides its message, and each message names the thing and the cure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class NeurocompError(Exception):
+    """Base of all errors that are about the user's model, files or machine (never about a bug of ours)."""
+
+
+class EquationError(NeurocompError, ValueError):
+    """A neuron model's text is outside the grammar. `source` is the line, `column` the 0-based place in it."""
+
+    def __init__(self, message: str, source: str = "", column: int = 0) -> None:
+        self.source, self.column = source, column
+        pointer = f"\n    {source}\n    {' ' * column}^" if source else ""
+        super().__init__(message + pointer)
+
+
+class ModelError(NeurocompError, ValueError):
+    """A neuron, connectivity or network is given parameters that make no sense."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One finding of `verify`: what it is about (a population, projection or input) and what is wrong with it."""
+
+    subject: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.message}"
+
+
+class VerificationError(NeurocompError, ValueError):
+    """The network is not valid. `problems` lists every finding, not only the first."""
+
+    def __init__(self, network: str, problems: Sequence[Problem]) -> None:
+        self.network, self.problems = network, tuple(problems)
+        lines = "\n".join(f"  - {problem}" for problem in problems)
+        count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
+        super().__init__(f"network '{network}' has {count}:\n{lines}")
+
+
+class CompileError(NeurocompError, ValueError):
+    """A pass cannot transform this network. `subject` names the population or projection."""
+
+    def __init__(self, subject: str, message: str) -> None:
+        self.subject = subject
+        super().__init__(f"{subject}: {message}")
+
+
+class RetimeError(CompileError):
+    """A cycle has less delay than hops, so no assignment of lags exists.
+
+    `cycle` lists the populations in order, `missing` is the number of steps of delay the cycle lacks.
+    """
+
+    def __init__(self, cycle: Sequence[str], delay: int, message: str) -> None:
+        self.cycle, self.delay = tuple(cycle), delay
+        self.missing = len(self.cycle) - delay
+        super().__init__(" -> ".join([*cycle, cycle[0]]), message)
+
+
+class UnsupportedError(NeurocompError, ValueError):
+    """A backend cannot run this network. `reasons` says what and why, each with what to do instead."""
+
+    def __init__(self, backend: str, reasons: Sequence[str]) -> None:
+        self.backend, self.reasons = backend, tuple(reasons)
+        lines = "\n".join(f"  - {reason}" for reason in reasons)
+        super().__init__(f"backend '{backend}' cannot run this network:\n{lines}")
+
+
+class InputError(NeurocompError, ValueError):
+    """The data given to `run` does not fit the network's inputs, steps or recordings."""
+
+
+class FileFormatError(NeurocompError, ValueError):
+    """A file is foreign, corrupt or of a version this release cannot read. `path` names it."""
+
+    def __init__(self, path: str, message: str) -> None:
+        self.path = path
+        super().__init__(f"{path}: {message}")
+
+
+class BackendError(NeurocompError, RuntimeError):
+    """A backend failed while running (for example: the Lava child died or ran out of time)."""

@@ -1,0 +1,163 @@
+"""Symbolic discretisation: from a model's differential equations to a step program and recipes for its coefficients.
+
+Three integrators, with the input `a` held constant during the step:
+
+* `euler`: forward Euler, one equation after the other in the written order, each seeing the states already updated
+  (this "current first, then voltage with the new current" order is what NIR's importers and Lava do);
+* `exponential`: each equation solved exactly in its own state, the other states held at their newest values
+  (exponential Euler);
+* `exact`: the whole linear system solved at once by its matrix exponential (Rotter & Diesmann 1999, doi:10.1007/s004220050570).
+
+Everything here is text to text; `passes/discretise.py` computes the numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from neurocomp.ir.errors import EquationError
+from neurocomp.ir.expressions import Assign, Binary, Expr, Name, Number, parse_equations, parse_expression
+from neurocomp.ir.expressions import parse_statements
+from neurocomp.ir.linear import REST, Terms, affine
+from neurocomp.ir.model import NeuronModel
+from neurocomp.ir.program import StepForm
+
+INTEGRATORS = ("euler", "exponential", "exact")
+INPUT = "a"
+ZERO = Number(0)
+
+
+@dataclass(frozen=True)
+class Coefficient:
+    """How to compute one constant of a step program from the parameters and dt.
+
+    `decay` is the factor of the state itself, `gain` that of another term, with `own` and `term` the coefficients of the
+    state and of the term in the differential equation. `propagator` is entry (row, column) of exp(dt * system), the
+    columns of `system` being the states, then the input, then the constant term.
+    """
+
+    role: Literal["decay", "gain", "propagator"]
+    integrator: str
+    own: Expr = ZERO
+    term: Expr = ZERO
+    system: tuple[tuple[Expr, ...], ...] = ()
+    row: int = 0
+    column: int = 0
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """A step form whose constants are the model's parameters, `dt`, and these coefficients."""
+
+    form: StepForm
+    coefficients: Mapping[str, Coefficient]
+
+
+def scheme(model: NeuronModel, integrator: str, reset: str | None) -> Scheme:
+    """The step program of a model under an integrator (ignored where the model is written in steps) and a reset rule."""
+    spike = None if model.spike is None else parse_expression(model.spike, model.arithmetic)
+    rules = () if reset is None else parse_statements(model.resets[reset], model.arithmetic)
+    if model.step:
+        updates = parse_statements(model.step, model.arithmetic)
+        return Scheme(StepForm(model.arithmetic, model.state, updates, spike, rules), {})
+    if integrator not in INTEGRATORS:
+        raise EquationError(f"unknown integrator '{integrator}'; known are {', '.join(INTEGRATORS)}")
+    equations = parse_equations(model.equations)
+    variables = {*model.state, INPUT}
+    terms = [affine(equation.value, variables) for equation in equations]
+    if integrator == "exact":
+        updates, coefficients = _exact(model, equations, terms)
+    else:
+        updates, coefficients = _sequential(model, equations, terms, integrator)
+    return Scheme(StepForm("float", model.state, updates, spike, rules), coefficients)
+
+
+def _sequential(
+    model: NeuronModel, equations: tuple[Assign, ...], terms: list[Terms | None], integrator: str
+) -> tuple[tuple[Assign, ...], dict[str, Coefficient]]:
+    updates, coefficients = [], {}
+    for equation, parts in zip(equations, terms, strict=True):
+        state = equation.target
+        if parts is None:
+            if integrator != "euler":
+                raise EquationError(
+                    f"model {model.name}: d{state}/dt is not linear in the states and the input, so the {integrator} "
+                    "integrator does not apply; use integrator='euler'"
+                )
+            updates.append(Assign(state, Binary("+", Name(state), Binary("*", Name("dt"), equation.value))))
+            continue
+        own = parts.get(state, ZERO)
+        factors: dict[str, str | None] = {state: None}  # term -> name of its constant; None is a factor of 1
+        if state in parts:
+            factors[state] = f"{state}_decay"
+            coefficients[f"{state}_decay"] = Coefficient("decay", integrator, own)
+        for other in (*model.state, INPUT, REST):
+            if other in parts and other != state:
+                name = f"{state}_{other or 'bias'}"
+                factors[other] = name
+                coefficients[name] = Coefficient("gain", integrator, own, parts[other])
+        updates.append(Assign(state, _sum(factors)))
+    return tuple(updates), coefficients
+
+
+def _exact(
+    model: NeuronModel, equations: tuple[Assign, ...], terms: list[Terms | None]
+) -> tuple[tuple[Assign, ...], dict[str, Coefficient]]:
+    columns = (*model.state, INPUT, REST)
+    linear: list[Terms] = []
+    for equation, parts in zip(equations, terms, strict=True):
+        if parts is None:
+            raise EquationError(
+                f"model {model.name}: d{equation.target}/dt is not linear, so it has no exact propagator; "
+                "use integrator='exponential' or 'euler'"
+            )
+        linear.append(parts)
+    system = tuple(tuple(parts.get(column, ZERO) for column in columns) for parts in linear)
+    reach = _reachable(model.state, linear)
+    coefficients, updates = {}, []
+    for row, state in enumerate(model.state):
+        factors: dict[str, str | None] = {}
+        for column, other in enumerate(columns):
+            if other == state and state not in linear[row] and not reach[state] - {state, INPUT, REST}:
+                factors[state] = None
+            elif other == state or other in reach[state]:
+                name = f"{state}_decay" if other == state else f"{state}_{other or 'bias'}"
+                factors[other] = name
+                coefficients[name] = Coefficient("propagator", "exact", system=system, row=row, column=column)
+        ordered = {state: factors.pop(state), **factors}
+        updates.append(Assign(state, _sum(ordered)))
+    return _simultaneous(model.state, updates, reach), coefficients
+
+
+def _simultaneous(
+    state: tuple[str, ...], updates: list[Assign], reach: Mapping[str, set[str]]
+) -> tuple[Assign, ...]:
+    """Order the updates so that each reads old states: last equation first where that works, else by temporaries."""
+    if all(not (reach[x] & set(state[k + 1 :])) for k, x in enumerate(state)):
+        return tuple(reversed(updates))
+    first = [replace(update, target=f"{update.target}_next") for update in updates]
+    return (*first, *(Assign(x, Name(f"{x}_next")) for x in state))
+
+
+def _reachable(state: tuple[str, ...], linear: list[Terms]) -> dict[str, set[str]]:
+    """For each state the columns that influence it within a step (transitive closure of the system's structure)."""
+    reach = {x: set(parts) for x, parts in zip(state, linear, strict=True)}
+    for middle in state:
+        for x in state:
+            if middle in reach[x]:
+                reach[x] |= reach[middle]
+    return reach
+
+
+def _sum(factors: Mapping[str, str | None]) -> Expr:
+    result: Expr | None = None
+    for variable, constant in factors.items():
+        if variable == REST:
+            term: Expr = Name(constant or "")
+        else:
+            term = Name(variable) if constant is None else Binary("*", Name(variable), Name(constant))
+        result = term if result is None else Binary("+", result, term)
+    assert result is not None
+    return result

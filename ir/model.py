@@ -1,0 +1,152 @@
+"""`NeuronModel`: one definition of a neuron, from which every backend is derived; `Neuron`: a model with its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from neurocomp.ir.errors import EquationError, ModelError
+from neurocomp.ir.expressions import FUNCTIONS, Expr, check_identifier, names, parse_equations
+from neurocomp.ir.expressions import parse_expression, parse_statements
+from neurocomp.ir.program import Arithmetic
+
+RESERVED = {"a", "dt", *FUNCTIONS}
+
+
+@dataclass(frozen=True)
+class NeuronModel:
+    """A neuron written once, as equations.
+
+    parameters: name -> unit (SI symbol, "" for none). `defaults` gives values where the user may leave them out.
+    equations: differential equations `dx/dt = ...`, one a line, in the order they are integrated; `a` is the input.
+    step: instead of equations, the assignments of one step (for models that are defined in discrete time).
+    spike: condition on the updated state, or None for an integrator that never spikes.
+    resets: name -> assignments carried out where the neuron spiked; the first is the default rule.
+    constraints: conditions on the parameters that `verify` checks for every neuron.
+    """
+
+    name: str
+    parameters: Mapping[str, str]
+    equations: str = ""
+    step: str = ""
+    spike: str | None = None
+    resets: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, float] = field(default_factory=dict)
+    constraints: tuple[str, ...] = ()
+    arithmetic: Arithmetic = "float"
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        check_identifier(self.name, "model name")
+        for parameter in self.parameters:
+            check_identifier(parameter, f"model {self.name}: parameter")
+            if parameter in RESERVED:
+                raise EquationError(f"model {self.name}: '{parameter}' is a reserved name; rename the parameter")
+        if bool(self.equations.strip()) == bool(self.step.strip()):
+            raise EquationError(f"model {self.name}: give either equations or step")
+        if (self.spike is None) != (not self.resets):
+            raise EquationError(f"model {self.name}: spike and resets come together; give both or neither")
+        self._check_names()
+
+    def _check_names(self) -> None:
+        clash = set(self.state) & (set(self.parameters) | RESERVED)
+        if clash:
+            raise EquationError(f"model {self.name}: '{clash.pop()}' cannot be both a state and a parameter")
+        known = {*self.parameters, *self.state, "a", "dt"} | {x.target for x in self._updates}
+        expressions: list[tuple[str, Expr]] = [(x.target, x.value) for x in self._updates]
+        if self.spike is not None:
+            expressions.append(("spike", parse_expression(self.spike, self.arithmetic)))
+        for rule, text in self.resets.items():
+            for assign in parse_statements(text, self.arithmetic):
+                if assign.target not in self.state:
+                    raise EquationError(f"model {self.name}: reset '{rule}' assigns '{assign.target}', not a state")
+                expressions.append((f"reset '{rule}'", assign.value))
+        for where, expr in expressions:
+            for name in names(expr):
+                if name not in known:
+                    raise EquationError(
+                        f"model {self.name}, {where}: unknown name '{name}'; states are {', '.join(self.state)}, "
+                        f"parameters {', '.join(self.parameters)}, the input is a"
+                    )
+
+    @cached_property
+    def _updates(self) -> tuple[Any, ...]:
+        return parse_statements(self.step, self.arithmetic) if self.step.strip() else parse_equations(self.equations)
+
+    @cached_property
+    def state(self) -> tuple[str, ...]:
+        """Names of the state variables, in the order of the equations."""
+        if not self.step.strip():
+            return tuple(x.target for x in self._updates)
+        pending = {x.target for x in self._updates}
+        carried: dict[str, None] = {}  # read before it is assigned, or set by a reset: it lives on between steps
+        for update in self._updates:
+            carried |= dict.fromkeys(name for name in names(update.value) if name in pending)
+            pending.discard(update.target)
+        for text in self.resets.values():
+            carried |= dict.fromkeys(x.target for x in parse_statements(text, self.arithmetic))
+        return tuple(carried)
+
+    def __call__(
+        self,
+        *,
+        reset: str | None = None,
+        integrator: str | None = None,
+        initial: Mapping[str, Any] | None = None,
+        **parameters: Any,
+    ) -> Neuron:
+        """This model with values: scalars for all neurons, or arrays of the population's shape.
+
+        reset: one of `resets` (default: the first). integrator: overrides the network's.
+        initial: state name -> initial value (default 0). Raises `ModelError` for unknown or missing names.
+        """
+        return Neuron(self, self._complete(parameters), self._reset(reset), integrator, self._initial(initial or {}))
+
+    def _complete(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        for name in given:
+            if name not in self.parameters:
+                raise ModelError(f"{self.name} has no parameter '{name}'; it has {', '.join(self.parameters)}")
+        missing = [name for name in self.parameters if name not in given and name not in self.defaults]
+        if missing:
+            units = ", ".join(f"{name} ({self.parameters[name] or 'no unit'})" for name in missing)
+            raise ModelError(f"{self.name} needs {units}")
+        return {name: given.get(name, self.defaults.get(name)) for name in self.parameters}
+
+    def _reset(self, reset: str | None) -> str | None:
+        if reset is None:
+            return next(iter(self.resets), None)
+        if reset not in self.resets:
+            known = ", ".join(f"'{name}'" for name in self.resets) or "none, as it does not spike"
+            raise ModelError(f"{self.name} has no reset '{reset}'; it has {known}")
+        return reset
+
+    def _initial(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        for name in given:
+            if name not in self.state:
+                raise ModelError(f"{self.name} has no state '{name}'; it has {', '.join(self.state)}")
+        return dict(given)
+
+    def __repr__(self) -> str:
+        parts = [f"NeuronModel {self.name}: {self.description}".rstrip(": ")]
+        parts += [f"    {line.strip()}" for line in (self.equations or self.step).strip().splitlines()]
+        if self.spike is not None:
+            parts.append(f"    spike: {self.spike}")
+            parts += [f"    reset '{rule}': {text}" for rule, text in self.resets.items()]
+        shown = (
+            f"{name}{f' [{unit}]' if unit else ''}{f' = {self.defaults[name]}' if name in self.defaults else ''}"
+            for name, unit in self.parameters.items()
+        )
+        return "\n".join([*parts, f"    parameters: {', '.join(shown)}"])
+
+
+@dataclass(frozen=True)
+class Neuron:
+    """A neuron model with parameter values (float or array), a reset rule, an integrator and initial state."""
+
+    model: NeuronModel
+    parameters: Mapping[str, Any]
+    reset: str | None = None
+    integrator: str | None = None
+    initial: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,325 @@
+"""The graph IR: populations and inputs as nodes, projections as edges of a live `networkx.MultiDiGraph`."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import networkx as nx
+import numpy as np
+from numpy.typing import NDArray
+
+from neurocomp.ir.connectivity import Connectivity, OneToOne, frozen_array
+from neurocomp.ir.errors import ModelError
+from neurocomp.ir.integrators import INTEGRATORS
+from neurocomp.ir.model import Neuron, NeuronModel
+from neurocomp.ir.program import StepProgram
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing a pass changed, for `explain()`: which pass, on what, from what to what, and why."""
+
+    by: str
+    subject: str
+    before: str
+    after: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"[{self.by}] {self.subject}: {self.before} -> {self.after} ({self.why})"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The number grid of one population's input: values are integers times 2**exponent.
+
+    bound: the largest sum any neuron can receive in a step, in grid units, proven from all weights, biases and payloads.
+    """
+
+    exponent: int
+    bound: int
+
+    @property
+    def bits(self) -> int:
+        """Width of the accumulator that holds every possible sum: 32 or 64."""
+        return 32 if self.bound < 2**31 else 64
+
+
+@dataclass(frozen=True)
+class Input:
+    """Where spikes come in. max_payload: largest absolute value of a graded spike (1: plain spikes)."""
+
+    name: str
+    shape: tuple[int, ...]
+    max_payload: int = 1
+    lag: int = 0
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Population:
+    """Neurons of one model. bias: constant added to the input `a` of every step, scalar or of the population's shape.
+
+    The other fields are written by passes: `program` by discretise, `grid` by grid or loihi, `lag` by retime (the
+    number of steps by which the population runs behind the written network; recordings are shifted back).
+    """
+
+    name: str
+    neuron: Neuron
+    shape: tuple[int, ...]
+    bias: Any = 0.0
+    program: StepProgram | None = None
+    grid: Grid | None = None
+    lag: int = 0
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return math.prod(self.shape)
+
+    def bias_vector(self) -> NDArray[np.float64]:
+        """(size,) the bias of every neuron."""
+        return np.broadcast_to(np.asarray(self.bias, np.float64).ravel(), (self.size,))
+
+
+@dataclass(frozen=True)
+class LoihiSynapse:
+    """How Loihi stores a projection's weights (Lava's Dense/Sparse parameters of the same names).
+
+    weight_exp: the sum of a step's weights is shifted left by it (right, rounding down, where negative).
+    num_weight_bits: 1..8. sign_mode: "mixed", "excitatory", "inhibitory" or None (decided by the weights, as Lava does).
+    """
+
+    weight_exp: int = 0
+    num_weight_bits: int = 8
+    sign_mode: str | None = None
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Synapses from `pre` to `post`. delay: steps, an int or an int64 array shaped as the connectivity's weights.
+
+    shift: the sum of each step and delay is shifted right by this many bits before it is added (Loihi only).
+    """
+
+    name: str
+    pre: str
+    post: str
+    connectivity: Connectivity
+    delay: Any = 0
+    loihi: LoihiSynapse | None = None
+    shift: int = 0
+
+    @property
+    def min_delay(self) -> int:
+        """The smallest delay of any synapse, in steps."""
+        return int(np.min(self.delay)) if np.size(self.delay) else 0
+
+    @property
+    def max_delay(self) -> int:
+        """The largest delay of any synapse, in steps."""
+        return int(np.max(self.delay)) if np.size(self.delay) else 0
+
+
+Node = Input | Population
+
+
+class Network:
+    """A spiking network: a name, a time step and a graph. SI units everywhere.
+
+    dt: seconds per step. integrator: `euler`, `exponential` or `exact`, for every population that does not choose its own.
+    `graph` is live: nodes carry their `Input` or `Population` as attribute `node`, edges their `Projection` as attribute
+    `projection`, keyed by the projection's name.
+    """
+
+    def __init__(self, name: str = "network", *, dt: float, integrator: str = "exponential") -> None:
+        if not (isinstance(dt, (int, float)) and math.isfinite(dt) and dt > 0):
+            raise ModelError(f"network '{name}': dt must be a positive number of seconds, not {dt!r}")
+        if integrator not in INTEGRATORS:
+            raise ModelError(f"network '{name}': unknown integrator '{integrator}'; use one of {', '.join(INTEGRATORS)}")
+        self.name, self.dt, self.integrator = name, float(dt), integrator
+        self.graph = nx.MultiDiGraph()
+        self.changes: tuple[Change, ...] = ()
+
+    # ---------------------------------------------------------------------------------------------------------- build
+
+    def input(self, name: str, shape: int | tuple[int, ...], max_payload: int = 1) -> Input:
+        """Add an input of the given shape. max_payload > 1 makes it graded: spikes carry integers up to that size."""
+        node = Input(name, _shape(name, shape), max_payload)
+        self._add(node)
+        return node
+
+    def population(self, name: str, neuron: Neuron, shape: int | tuple[int, ...], bias: Any = 0.0) -> Population:
+        """Add a population of `neuron`s. bias: constant input, scalar or array of the population's shape."""
+        if isinstance(neuron, NeuronModel):
+            raise ModelError(f"population '{name}': give the model its parameters: {neuron.name}(...)")
+        node = Population(name, neuron, _shape(name, shape), bias)
+        self._add(node)
+        return node
+
+    def connect(
+        self,
+        pre: Node | str,
+        post: Node | str,
+        connectivity: Connectivity,
+        delay: Any = 0,
+        name: str | None = None,
+        loihi: LoihiSynapse | None = None,
+    ) -> Projection:
+        """Add a projection.
+
+        delay: steps (int), seconds (float, a multiple of dt), or an array of either with one entry per synapse, shaped as
+        the connectivity's weights. 0 means within the same step, as in trained layered networks; recurrence needs >= 1.
+        """
+        source, target = (x if isinstance(x, str) else x.name for x in (pre, post))
+        for end in (source, target):
+            if end not in self.graph:
+                known = ", ".join(self.graph) or "none yet"
+                raise ModelError(f"projection {source} -> {target}: there is no '{end}' in this network (there is: {known})")
+        if isinstance(connectivity, OneToOne):
+            connectivity = connectivity.sized(self.node(target).size)
+        label = name or self._edge_name(source, target)
+        if label in self.projections:
+            raise ModelError(f"there is already a projection '{label}'; give another name=")
+        projection = Projection(label, source, target, connectivity, self._steps(label, delay), loihi)
+        self.graph.add_edge(source, target, key=label, projection=projection)
+        return projection
+
+    def insert(self, other: Network, prefix: str) -> dict[str, str]:
+        """Copy another network's nodes and projections into this one as `prefix.name`.
+
+        Returns the new names by the old ones. Both networks must have the same dt; populations keep the integrator they had.
+        """
+        if other.dt != self.dt:
+            raise ModelError(f"cannot insert '{other.name}' (dt={other.dt} s) into '{self.name}' (dt={self.dt} s)")
+        names = {name: f"{prefix}.{name}" for name in other.graph}
+        for node in other.nodes.values():
+            renamed = replace(node, name=names[node.name])
+            if isinstance(renamed, Population) and renamed.neuron.integrator is None:
+                renamed = replace(renamed, neuron=replace(renamed.neuron, integrator=other.integrator))
+            self._add(renamed)
+        for projection in other.projections.values():
+            pre, post, label = names[projection.pre], names[projection.post], f"{prefix}.{projection.name}"
+            self.graph.add_edge(pre, post, key=label, projection=replace(projection, name=label, pre=pre, post=post))
+        return names
+
+    # ----------------------------------------------------------------------------------------------------------- look
+
+    @property
+    def nodes(self) -> dict[str, Node]:
+        """Inputs and populations by name, in order of creation."""
+        return {name: data["node"] for name, data in self.graph.nodes(data=True) if "node" in data}
+
+    @property
+    def inputs(self) -> dict[str, Input]:
+        """Inputs by name."""
+        return {name: node for name, node in self.nodes.items() if isinstance(node, Input)}
+
+    @property
+    def populations(self) -> dict[str, Population]:
+        """Populations by name."""
+        return {name: node for name, node in self.nodes.items() if isinstance(node, Population)}
+
+    @property
+    def projections(self) -> dict[str, Projection]:
+        """Projections by name."""
+        return {
+            data["projection"].name: data["projection"]
+            for _, _, data in self.graph.edges(data=True)
+            if "projection" in data
+        }
+
+    def node(self, name: str) -> Node:
+        """The input or population of that name."""
+        node: Node = self.graph.nodes[name]["node"]
+        return node
+
+    def incoming(self, name: str) -> list[Projection]:
+        """Projections onto a population."""
+        return [data["projection"] for _, _, data in self.graph.in_edges(name, data=True)]
+
+    def outgoing(self, name: str) -> list[Projection]:
+        """Projections from an input or population."""
+        return [data["projection"] for _, _, data in self.graph.out_edges(name, data=True)]
+
+    @property
+    def max_lag(self) -> int:
+        """How many steps longer than the written network the retimed one runs."""
+        return max((node.lag for node in self.nodes.values()), default=0)
+
+    def __str__(self) -> str:
+        from neurocomp.ir.text import text
+
+        return text(self)
+
+    def __repr__(self) -> str:
+        return f"<Network '{self.name}': {len(self.nodes)} nodes, {len(self.projections)} projections, dt={self.dt} s>"
+
+    # --------------------------------------------------------------------------------------------------------- rewrite
+
+    def with_changes(
+        self,
+        nodes: Mapping[str, Node] | None = None,
+        projections: Mapping[str, Projection] | None = None,
+        changes: Iterable[Change] = (),
+    ) -> Network:
+        """A new network with some nodes and projections replaced (same names); this one stays as it is."""
+        result = copy.copy(self)
+        result.graph = nx.MultiDiGraph()
+        for name, node in self.nodes.items():
+            result.graph.add_node(name, node=(nodes or {}).get(name, node))
+        for name, projection in self.projections.items():
+            new = (projections or {}).get(name, projection)
+            result.graph.add_edge(new.pre, new.post, key=name, projection=new)
+        result.changes = (*self.changes, *changes)
+        return result
+
+    # ---------------------------------------------------------------------------------------------------------- inside
+
+    def _add(self, node: Node) -> None:
+        if not node.name or node.name != node.name.strip() or any(c in node.name for c in "/\n\t"):
+            raise ModelError(f"'{node.name}' is not a usable name (no slash, tab, newline or outer blanks)")
+        if node.name in self.graph:
+            raise ModelError(f"there is already a node '{node.name}' in network '{self.name}'; names are unique")
+        self.graph.add_node(node.name, node=node)
+
+    def _edge_name(self, source: str, target: str) -> str:
+        label, count = f"{source}->{target}", 1
+        while label in self.projections:
+            count += 1
+            label = f"{source}->{target}#{count}"
+        return label
+
+    def _steps(self, label: str, delay: Any) -> Any:
+        values = np.asarray(delay)
+        if values.dtype.kind in "iu":
+            return int(values) if values.ndim == 0 else frozen_array(values, np.int64)
+        if values.dtype.kind != "f":
+            raise ModelError(f"projection '{label}': a delay is a number of steps (int) or of seconds (float), not {delay!r}")
+        steps = values / self.dt
+        whole = np.rint(steps)
+        off = np.abs(steps - whole) > 1e-6 * np.maximum(whole, 1)
+        if off.any() or not np.isfinite(steps).all():
+            worst = float(values[off].flat[0]) if off.any() else float("nan")
+            raise ModelError(
+                f"projection '{label}': delay {worst} s is {worst / self.dt:.6g} steps of dt={self.dt} s; give a multiple "
+                "of dt, or an int of steps"
+            )
+        return int(whole) if values.ndim == 0 else frozen_array(whole, np.int64)
+
+
+def _shape(name: str, shape: int | tuple[int, ...]) -> tuple[int, ...]:
+    sizes = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    if not sizes or any(not isinstance(x, (int, np.integer)) or x < 1 for x in sizes):
+        raise ModelError(f"'{name}': shape must be a positive int or a tuple of them, not {shape!r}")
+    return tuple(int(x) for x in sizes)
+
+

@@ -1,0 +1,15 @@
+"""Passes: Network -> Network, each a frozen dataclass, each explaining what it changed."""
+
+from neurocomp.ir.passes.base import Callback, Pass, Pipeline
+from neurocomp.ir.passes.discretise import Discretise
+from neurocomp.ir.passes.fold import Fold
+from neurocomp.ir.passes.grid import SnapToGrid
+from neurocomp.ir.passes.loihi import LoihiWeights
+from neurocomp.ir.passes.retime import Retime
+
+__all__ = ["Callback", "Discretise", "Fold", "LoihiWeights", "Pass", "Pipeline", "Retime", "SnapToGrid", "standard"]
+
+
+def standard(mantissa_bits: int = 24, callback: Callback | None = None) -> Pipeline:
+    """The passes every backend needs, in order. Each population's arithmetic decides between `grid` and `loihi`."""
+    return Pipeline((Discretise(), Fold(), Retime(), SnapToGrid(mantissa_bits), LoihiWeights()), callback)

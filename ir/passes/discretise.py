@@ -1,0 +1,73 @@
+"""`discretise`: every population's equations become a step program with its numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from neurocomp.ir import numerics
+from neurocomp.ir.errors import CompileError
+from neurocomp.ir.integrators import Coefficient, scheme
+from neurocomp.ir.network import Change, Network, Population
+from neurocomp.ir.passes.base import Pass
+from neurocomp.ir.printers.numpy import numpy_value
+from neurocomp.ir.program import StepProgram
+
+
+@dataclass(frozen=True)
+class Discretise(Pass):
+    """Choose the integrator (the population's own, else the network's) and compute the coefficients for dt."""
+
+    name: ClassVar[str] = "discretise"
+
+    def __call__(self, net: Network) -> Network:
+        nodes, changes = {}, []
+        for population in net.populations.values():
+            program = program_of(population, net.dt, net.integrator)
+            nodes[population.name] = replace(population, program=program)
+            model = population.neuron.model
+            if model.equations:
+                integrator = population.neuron.integrator or net.integrator
+                why = f"integrator {integrator}, dt = {net.dt:g} s, input held during the step"
+                changes.append(Change(self.name, population.name, f"{model.name} equations", "step program", why))
+        return net.with_changes(nodes=nodes, changes=changes)
+
+
+def program_of(population: Population, dt: float, integrator: str) -> StepProgram:
+    """The step program of one population."""
+    neuron = population.neuron
+    model, chosen = neuron.model, neuron.integrator or integrator
+    plan = scheme(model, chosen, neuron.reset)
+    dtype = np.int64 if model.arithmetic == "loihi" else np.float64
+    values: dict[str, Any] = {name: _array(value, dtype) for name, value in neuron.parameters.items()}
+    values["dt"] = np.asarray(dt, np.float64)
+    for name, coefficient in plan.coefficients.items():
+        values[name] = _coefficient(coefficient, values, dt)
+        if name.endswith("_decay") and chosen == "euler" and np.any(values[name] < 0):
+            raise CompileError(
+                population.name,
+                f"{model.name} with euler and dt = {dt:g} s has the decay factor {np.min(values[name]):.6g} < 0, because dt "
+                "exceeds a time constant; use integrator='exponential' or a smaller dt",
+            )
+    constants = {name: values[name] for name in plan.form.constants}
+    initial = {name: _array(neuron.initial.get(name, 0), dtype) for name in model.state}
+    return StepProgram(plan.form, constants, initial)
+
+
+def _coefficient(coefficient: Coefficient, values: dict[str, Any], dt: float) -> Any:
+    if coefficient.role == "propagator":
+        system = [[np.asarray(numpy_value(x, values), np.float64) for x in row] for row in coefficient.system]
+        return numerics.propagator(system, dt)[coefficient.row, coefficient.column]
+    own = np.asarray(numpy_value(coefficient.own, values), np.float64)
+    if coefficient.role == "decay":
+        return 1.0 + dt * own if coefficient.integrator == "euler" else numerics.exp(dt * own)
+    term = np.asarray(numpy_value(coefficient.term, values), np.float64)
+    growth = np.asarray(dt) if coefficient.integrator == "euler" else numerics.relative_growth(own, dt)
+    return growth * term
+
+
+def _array(value: Any, dtype: type[np.generic]) -> Any:
+    array = np.asarray(value, dtype)
+    return array.ravel() if array.ndim else array

@@ -1,0 +1,88 @@
+"""`grid`: put the weights of each population on a power-of-two grid, so that sums are exact and their order never matters.
+
+Every weight and bias onto a population becomes m * 2**e with an integer m of `mantissa_bits` and one e per population. The
+largest sum any neuron can receive in one step is proven from all synapses, biases and payloads; it decides between 32-bit
+and 64-bit accumulators, and must stay below 2**53 so that float64 backends add the same numbers exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurocomp.ir.errors import CompileError
+from neurocomp.ir.network import Change, Grid, Input, Network, Population, Projection
+from neurocomp.ir.passes.base import Pass
+
+EXACT_FLOAT = 2**53
+MIN_EXPONENT = -1000  # keeps every grid value a normal float64
+
+
+@dataclass(frozen=True)
+class SnapToGrid(Pass):
+    """Round weights and biases to the grid. mantissa_bits: 2..31 including the sign; 24 is float32's precision."""
+
+    name: ClassVar[str] = "grid"
+    mantissa_bits: int = 24
+
+    def __call__(self, net: Network) -> Network:
+        if not 2 <= self.mantissa_bits <= 31:
+            raise CompileError("grid", f"mantissa_bits = {self.mantissa_bits} is outside 2..31")
+        nodes, projections, changes = {}, {}, []
+        for population in net.populations.values():
+            if population.program is None or population.program.form.arithmetic != "float":
+                continue
+            incoming = net.incoming(population.name)
+            exponent = _exponent(population, incoming, self.mantissa_bits)
+            moved = 0.0
+            for projection in incoming:
+                weights = _snap(projection.connectivity.weights, exponent)
+                moved = max(moved, _largest(weights - projection.connectivity.weights))
+                snapped = projection.connectivity.with_weights(weights, None)
+                projections[projection.name] = replace(projection, connectivity=snapped)
+            bias = _snap(population.bias_vector(), exponent)
+            snapped_population = replace(population, bias=bias)
+            bound = prove_bound(net, snapped_population, [projections[x.name] for x in incoming], exponent)
+            nodes[population.name] = replace(snapped_population, grid=Grid(exponent, bound))
+            why = f"sums stay exact: proven bound {bound} < 2^{bound.bit_length()}, int{Grid(exponent, bound).bits} accumulator"
+            after = f"multiples of 2^{exponent}, moved by at most {moved:.3g}"
+            changes.append(Change(self.name, population.name, "input weights and bias", after, why))
+        return net.with_changes(nodes, projections, changes)
+
+
+def prove_bound(net: Network, population: Population, incoming: list[Projection], exponent: int) -> int:
+    """The largest |sum| in grid units any neuron can receive in a step; raises `CompileError` where float64 is too narrow."""
+    total = np.abs(np.ldexp(population.bias_vector(), -exponent))
+    for projection in incoming:
+        source = net.node(projection.pre)
+        payload = source.max_payload if isinstance(source, Input) else 1
+        mantissas = np.abs(np.ldexp(projection.connectivity.weights, -exponent))
+        total = total + payload * projection.connectivity.fan_in(mantissas)
+    bound = int(total.max(initial=0))
+    if bound >= EXACT_FLOAT:
+        worst = int(np.argmax(total))
+        raise CompileError(
+            population.name,
+            f"the inputs of neuron {worst} can sum to {bound} grid units, beyond 2^53, so sums would not be exact; use fewer "
+            "mantissa_bits (16 is one keyword away) or a smaller max_payload",
+        )
+    return bound
+
+
+def _exponent(population: Population, incoming: list[Projection], bits: int) -> int:
+    largest = max([_largest(population.bias_vector()), *(_largest(x.connectivity.weights) for x in incoming)])
+    if largest == 0.0:
+        return 0
+    return max(int(np.frexp(largest)[1]) - (bits - 1), MIN_EXPONENT)
+
+
+def _snap(values: NDArray[np.float64], exponent: int) -> NDArray[np.float64]:
+    """Nearest multiple of 2**exponent, ties to even."""
+    return np.asarray(np.ldexp(np.rint(np.ldexp(values, -exponent)), exponent) + 0.0, np.float64)
+
+
+def _largest(values: Any) -> float:
+    return float(np.abs(values).max(initial=0.0))

@@ -1,0 +1,101 @@
+"""The step program as NumPy: the reference backend and Lava's generated processes run this.
+
+NumPy evaluates IEEE float64 (64-bit integers for Loihi arithmetic) operation by operation in the written order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from neurocomp.ir.expressions import Binary, Call, Compare, Expr, Logic, Name, Number, Unary
+from neurocomp.ir.program import StepForm
+
+
+
+def _decay12(x: Any, d: Any) -> Any:
+    product = x * (4096 - d)
+    return np.sign(product) * (np.abs(product) >> 12)
+
+
+def _wrap24(x: Any) -> Any:
+    return np.where(x > 2**23, x - 2**24, np.where(x <= -(2**23), x + 2**24, x))
+
+
+def _clip24(x: Any) -> Any:
+    return np.clip(x, -(2**23) + 1, 2**23 - 1)
+
+
+def _shift(x: Any, e: Any) -> Any:
+    return np.where(np.asarray(e) >= 0, x << np.maximum(e, 0), x >> np.maximum(-np.asarray(e), 0))
+
+
+_NUMPY_NAMES: dict[str, Any] = {
+    "__builtins__": {},
+    "where": np.where,
+    "abs": np.abs,
+    "min": lambda x, y: np.where(x < y, x, y),
+    "max": lambda x, y: np.where(x > y, x, y),
+    "sqrt": np.sqrt,
+    "decay12": _decay12,
+    "wrap24": _wrap24,
+    "clip24": _clip24,
+    "shift": _shift,
+    "logical_and": np.logical_and,
+    "logical_or": np.logical_or,
+    "logical_not": np.logical_not,
+}
+
+
+def to_numpy(expr: Expr) -> str:
+    """The expression as NumPy source, fully bracketed."""
+    match expr:
+        case Number(value):
+            return repr(value)
+        case Name(name):
+            return f"_{name}"
+        case Unary("not", operand):
+            return f"logical_not({to_numpy(operand)})"
+        case Unary(op, operand):
+            return f"({op}{to_numpy(operand)})"
+        case Logic(op, left, right):
+            return f"logical_{op}({to_numpy(left)}, {to_numpy(right)})"
+        case Binary(op, left, right) | Compare(op, left, right):
+            return f"({to_numpy(left)} {op} {to_numpy(right)})"
+        case Call(function, args):
+            return f"{function}({', '.join(to_numpy(arg) for arg in args)})"
+
+
+def numpy_source(form: StepForm) -> str:
+    """Source of `step(a, state, constants) -> spikes`, which updates the dict `state` of arrays."""
+    lines = ["def step(a, state, constants):", "    _a = a"]
+    lines += [f"    _{name} = state['{name}']" for name in form.state]
+    lines += [f"    _{name} = constants['{name}']" for name in form.constants]
+    lines += [f"    _{assign.target} = {to_numpy(assign.value)}" for assign in form.updates]
+    if form.spike is not None:
+        lines.append(f"    spikes = {to_numpy(form.spike)}")
+        lines += [f"    _{x.target} = where(spikes, {to_numpy(x.value)}, _{x.target})" for x in form.reset]
+    lines += [f"    state['{name}'] = _{name}" for name in form.state]
+    lines.append(f"    return {'spikes' if form.spike is not None else 'None'}")
+    return "\n".join(lines) + "\n"
+
+
+def numpy_step(form: StepForm) -> Callable[[Any, dict[str, Any], dict[str, Any]], Any]:
+    """The step program as a NumPy function.
+
+    Built from the checked tree, never from a user's text: the namespace holds only the functions above.
+    """
+    namespace = dict(_NUMPY_NAMES)
+    exec(compile(numpy_source(form), "<step program>", "exec"), namespace)  # noqa: S102 - printed from our own tree
+    step: Callable[[Any, dict[str, Any], dict[str, Any]], Any] = namespace["step"]
+    return step
+
+
+def numpy_value(expr: Expr, values: dict[str, Any]) -> Any:
+    """Evaluate an expression of parameters (for example a constraint, or a coefficient of `discretise`)."""
+    namespace = dict(_NUMPY_NAMES)
+    namespace.update({f"_{name}": value for name, value in values.items()})
+    code = compile(to_numpy(expr), "<expression>", "eval")
+    return eval(code, namespace)  # noqa: S307 - printed from our own tree

@@ -1,0 +1,69 @@
+"""The step program: what one population computes in one step, as straight-line assignments.
+
+`StepForm` is the text of the program, the same for every population of a kind (it decides which compiled code runs);
+`StepProgram` adds the numbers of one population: constants, initial state and how to read the state in the user's units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from neurocomp.ir.expressions import Assign, Expr, names
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Arithmetic = Literal["float", "loihi"]
+
+
+@dataclass(frozen=True)
+class StepForm:
+    """Assignments executed in order each step, then the spike condition, then the reset where it holds.
+
+    `a` is the step's summed input. Names that are neither `a` nor in `state` are constants.
+    """
+
+    arithmetic: Arithmetic
+    state: tuple[str, ...]
+    updates: tuple[Assign, ...]
+    spike: Expr | None = None
+    reset: tuple[Assign, ...] = ()
+
+    @property
+    def constants(self) -> tuple[str, ...]:
+        """Names of all constants in order of first use."""
+        known = {"a", *self.state, *self.temporaries}
+        return tuple(dict.fromkeys(x for expr in self.expressions() for x in names(expr) if x not in known))
+
+    @property
+    def temporaries(self) -> tuple[str, ...]:
+        """Names that are assigned within the step and forgotten after it."""
+        return tuple(dict.fromkeys(x.target for x in self.updates if x.target not in self.state))
+
+    def expressions(self) -> tuple[Expr, ...]:
+        """Every expression, in the order of evaluation."""
+        spike = () if self.spike is None else (self.spike,)
+        return (*(x.value for x in self.updates), *spike, *(x.value for x in self.reset))
+
+
+@dataclass(frozen=True)
+class StepProgram:
+    """A `StepForm` with the numbers of one population of n neurons.
+
+    constants, initial: name -> float64 (int64 for Loihi arithmetic) array of shape () or (n,).
+    scale: state name -> factor by which the stored state is divided when it is read as the user's variable
+        (`fold` stores some states multiplied by a gain); absent means 1.
+    """
+
+    form: StepForm
+    constants: Mapping[str, NDArray[np.generic]]
+    initial: Mapping[str, NDArray[np.generic]]
+    scale: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+
+    @property
+    def spikes(self) -> bool:
+        """Whether the population can spike at all (integrators such as LI cannot)."""
+        return self.form.spike is not None

@@ -1,0 +1,210 @@
+"""The project's own file format: one zip of plain `.npy` arrays and a JSON description. No pickle, bit-exact, versioned.
+
+What is written and read follows from the dataclasses' fields, so a new field cannot be forgotten. Arrays are stored as members
+`a0, a1, ...`; the member `network` holds the JSON text (as bytes) in which arrays appear as `{"array": k}`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neurocomp.ir import connectivity as conn
+from neurocomp.ir import expressions as ex
+from neurocomp.ir.errors import FileFormatError, NeurocompError
+from neurocomp.ir.model import Neuron, NeuronModel
+from neurocomp.ir.network import Change, Grid, Input, LoihiSynapse, Network, Population, Projection
+from neurocomp.ir.program import StepForm, StepProgram
+from neurocomp.ir.verify import verify
+
+FORMAT = "neurocomp-network"
+VERSION = 1
+SUFFIX = ".neurocomp"
+MAX_JSON = 256 * 2**20
+
+_DATACLASSES: Mapping[str, type[Any]] = {
+    cls.__name__: cls
+    for cls in (
+        Input,
+        Population,
+        Projection,
+        LoihiSynapse,
+        Grid,
+        Change,
+        Neuron,
+        NeuronModel,
+        StepForm,
+        StepProgram,
+        ex.Assign,
+        ex.Number,
+        ex.Name,
+        ex.Unary,
+        ex.Binary,
+        ex.Compare,
+        ex.Logic,
+        ex.Call,
+    )
+}
+
+
+def save(net: Network, path: str | os.PathLike[str]) -> Path:
+    """Write the network (also a compiled one) to `path`; `.neurocomp` is appended where there is no suffix.
+
+    The file appears whole or not at all.
+    """
+    target = Path(path)
+    target = target if target.suffix else target.with_suffix(SUFFIX)
+    writer = _Writer()
+    body = {
+        "format": FORMAT,
+        "version": VERSION,
+        "name": net.name,
+        "dt": net.dt,
+        "integrator": net.integrator,
+        "nodes": [writer.encode(node) for node in net.nodes.values()],
+        "projections": [writer.encode(projection) for projection in net.projections.values()],
+        "changes": [writer.encode(change) for change in net.changes],
+    }
+    text = json.dumps(body, allow_nan=False).encode()
+    partial = target.with_name(target.name + ".part")
+    try:
+        with open(partial, "wb") as stream:
+            arrays: dict[str, Any] = {f"a{k}": array for k, array in enumerate(writer.arrays)}
+            np.savez(stream, network=np.frombuffer(text, np.uint8), **arrays)
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+    return target
+
+
+def load(path: str | os.PathLike[str], check: bool = True) -> Network:
+    """Read a network. Raises `FileFormatError` naming the file for anything that is not ours, corrupt or too new."""
+    source = str(path)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if "network" not in archive.files:
+                raise FileFormatError(source, "is a NumPy archive, but not a network (it has no member 'network')")
+            text = archive["network"].tobytes()
+            reader = _Reader(source, {name: archive[name] for name in archive.files if name != "network"})
+    except FileNotFoundError:
+        raise FileFormatError(source, "no such file") from None
+    except IsADirectoryError:
+        raise FileFormatError(source, "is a directory, not a network file") from None
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError, AttributeError, TypeError) as error:
+        raise FileFormatError(source, f"is not a neurocomp network file, or it is damaged ({error})") from None
+    try:
+        net = reader.network(text)
+        if check:
+            verify(net)
+    except FileFormatError:
+        raise
+    except (NeurocompError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
+        raise FileFormatError(source, f"its description is damaged: {error}") from error
+    return net
+
+
+class _Writer:
+    def __init__(self) -> None:
+        self.arrays: list[np.ndarray[Any, Any]] = []
+
+    def encode(self, value: Any) -> Any:
+        if isinstance(value, conn.Connectivity):
+            return {"connectivity": value.kind, "fields": {k: self.encode(v) for k, v in _CONNECTIVITY[value.kind][0](value).items()}}
+        if is_dataclass(value):
+            return {"type": type(value).__name__, "fields": {f.name: self.encode(getattr(value, f.name)) for f in fields(value)}}
+        if isinstance(value, (np.ndarray, np.generic)):
+            self.arrays.append(np.asarray(value))
+            return {"array": len(self.arrays) - 1}
+        if isinstance(value, Mapping):
+            return {"map": [[key, self.encode(item)] for key, item in value.items()]}
+        if isinstance(value, (tuple, list)):
+            return {"tuple": [self.encode(item) for item in value]}
+        if isinstance(value, float):
+            return {"float": value.hex()}
+        if value is None or isinstance(value, (bool, int, str)):
+            return value
+        raise TypeError(f"cannot store a {type(value).__name__}")
+
+
+class _Reader:
+    def __init__(self, source: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        self.source, self.arrays = source, arrays
+
+    def network(self, text: bytes) -> Network:
+        if len(text) > MAX_JSON:
+            raise FileFormatError(self.source, f"its description has {len(text)} bytes, more than {MAX_JSON}")
+        body = json.loads(text)
+        if not isinstance(body, dict) or body.get("format") != FORMAT:
+            raise FileFormatError(self.source, f"is not a network file (no format mark '{FORMAT}')")
+        if body.get("version") != VERSION:
+            raise FileFormatError(
+                self.source, f"has format version {body.get('version')}; this release reads version {VERSION}; upgrade neurocomp"
+            )
+        net = Network(body["name"], dt=body["dt"], integrator=body["integrator"])
+        for item in body["nodes"]:
+            node = self.decode(item, (Input, Population))
+            if node.name in net.graph:
+                raise FileFormatError(self.source, f"holds two nodes named '{node.name}'")
+            net.graph.add_node(node.name, node=node)
+        for item in body["projections"]:
+            projection = self.decode(item, (Projection,))
+            for end in (projection.pre, projection.post):
+                if end not in net.graph:
+                    raise FileFormatError(self.source, f"projection '{projection.name}' names '{end}', which does not exist")
+            net.graph.add_edge(projection.pre, projection.post, key=projection.name, projection=projection)
+        net.changes = tuple(self.decode(item, (Change,)) for item in body["changes"])
+        return net
+
+    def decode(self, value: Any, expected: tuple[type[Any], ...] = ()) -> Any:
+        result = self._decode(value)
+        if expected and not isinstance(result, expected):
+            raise FileFormatError(self.source, f"holds a {type(result).__name__} where a {expected[0].__name__} belongs")
+        return result
+
+    def _decode(self, value: Any) -> Any:
+        match value:
+            case {"connectivity": str(kind), "fields": dict(items)}:
+                return _CONNECTIVITY[kind][1]({key: self._decode(item) for key, item in items.items()})
+            case {"type": str(name), "fields": dict(items)}:
+                return _DATACLASSES[name](**{key: self._decode(item) for key, item in items.items()})
+            case {"array": int(index)}:
+                return self.arrays[f"a{index}"]
+            case {"map": list(pairs)}:
+                return {key: self._decode(item) for key, item in pairs}
+            case {"tuple": list(items)}:
+                return tuple(self._decode(item) for item in items)
+            case {"float": str(text)}:
+                return float.fromhex(text)
+            case None | bool() | int() | str():
+                return value
+        raise FileFormatError(self.source, f"holds an unknown construct {str(value)[:60]!r}")
+
+
+Fields = dict[str, Any]
+
+
+def _sparse_fields(value: Any) -> Fields:
+    return {"weights": value.weights, "post": value.post, "pre": value.pre, "n": (value.n_post, value.n_pre), "bias": value.bias}
+
+
+_CONNECTIVITY: Mapping[str, tuple[Callable[[Any], Fields], Callable[[Fields], conn.Connectivity]]] = {
+    "Dense": (
+        lambda x: {"weights": x.weights, "bias": x.bias},
+        lambda f: conn.Dense(f["weights"], f["bias"]),
+    ),
+    "Sparse": (
+        _sparse_fields,
+        lambda f: conn.Sparse((f["weights"], (f["post"], f["pre"])), f["n"], f["bias"]),
+    ),
+    "OneToOne": (
+        lambda x: {"weights": x.weights, "size": x.size, "bias": x.bias},
+        lambda f: conn.OneToOne(f["weights"], f["size"], f["bias"]),
+    ),
+}

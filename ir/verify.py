@@ -1,0 +1,178 @@
+"""Verification: every rule a network must obey, one function a rule, run over the whole network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from neurocomp.ir.errors import Problem, VerificationError
+from neurocomp.ir.expressions import parse_expression
+from neurocomp.ir.network import Input, LoihiSynapse, Network, Population, Projection
+from neurocomp.ir.printers.numpy import numpy_value
+
+MAX_DELAY = 1_000_000
+
+
+def verify(net: Network) -> None:
+    """Raise `VerificationError` with every problem found: names, shapes, numbers, units of time, delays."""
+    problems = [problem for rule in RULES for problem in rule(net)]
+    if problems:
+        raise VerificationError(net.name, problems)
+
+
+def _graph_is_ours(net: Network) -> Iterator[Problem]:
+    if not net.graph:
+        yield Problem(net.name, "the network is empty; add an input and a population")
+    for name, data in net.graph.nodes(data=True):
+        node = data.get("node")
+        if not isinstance(node, (Input, Population)):
+            yield Problem(str(name), "graph node without an Input or Population; add nodes with input() or population()")
+        elif node.name != name:
+            yield Problem(str(name), f"graph node holds '{node.name}'; node keys and names must agree")
+    for pre, post, key, data in net.graph.edges(keys=True, data=True):
+        projection = data.get("projection")
+        if not isinstance(projection, Projection):
+            yield Problem(f"{pre}->{post}", "graph edge without a Projection; add edges with connect()")
+        elif (projection.pre, projection.post, projection.name) != (pre, post, key):
+            yield Problem(projection.name, f"edge {pre}->{post} holds the projection {projection.pre}->{projection.post}")
+    labels = [d["projection"].name for *_, d in net.graph.edges(data=True) if "projection" in d]
+    for label in sorted({x for x in labels if labels.count(x) > 1}) if len(labels) != len(set(labels)) else ():
+        yield Problem(label, "several projections have this name; names are unique")
+
+
+def _projection_ends(net: Network) -> Iterator[Problem]:
+    for projection in net.projections.values():
+        post, pre = net.nodes.get(projection.post), net.nodes.get(projection.pre)
+        if isinstance(post, Input):
+            yield Problem(projection.name, f"target '{post.name}' is an input; inputs receive nothing")
+        if isinstance(pre, Population) and pre.neuron.model.spike is None:
+            yield Problem(
+                projection.name,
+                f"source '{pre.name}' is {pre.neuron.model.name}, which never spikes, so it can send nothing; record it",
+            )
+
+
+def _projection_shapes(net: Network) -> Iterator[Problem]:
+    for projection in net.projections.values():
+        wanted = projection.connectivity
+        for end, size, what in ((projection.pre, wanted.n_pre, "source"), (projection.post, wanted.n_post, "target")):
+            node = net.nodes.get(end)
+            if node is not None and node.size != size:
+                yield Problem(
+                    projection.name,
+                    f"{wanted.kind} of shape ({wanted.n_post}, {wanted.n_pre}) = (n_post, n_pre) needs {size} {what} "
+                    f"neurons, but '{end}' has {node.size}, shape {node.shape}"
+                    + (_transposed(net, projection) if what == "source" else ""),
+                )
+
+
+def _transposed(net: Network, projection: Projection) -> str:
+    shape = (projection.connectivity.n_pre, projection.connectivity.n_post)
+    ends = tuple(getattr(net.nodes.get(x), "size", None) for x in (projection.post, projection.pre))
+    return "; the transposed matrix would fit" if shape == ends else ""
+
+
+def _projection_numbers(net: Network) -> Iterator[Problem]:
+    for projection in net.projections.values():
+        yield from _finite(projection.name, "weight", projection.connectivity.weights)
+        if projection.connectivity.bias is not None:
+            yield from _finite(projection.name, "bias", projection.connectivity.bias)
+
+
+def _delays(net: Network) -> Iterator[Problem]:
+    for projection in net.projections.values():
+        delay, connectivity = np.asarray(projection.delay), projection.connectivity
+        if delay.ndim and delay.shape != connectivity.weights.shape:
+            yield Problem(
+                projection.name,
+                f"per-synapse delays have shape {delay.shape}, the {connectivity.kind} weights {connectivity.weights.shape}",
+            )
+        if delay.size and delay.min() < 0:
+            yield Problem(projection.name, f"delay {int(delay.min())} is negative; a spike cannot arrive before it is sent")
+        if delay.size and delay.max() > MAX_DELAY:
+            yield Problem(projection.name, f"delay {int(delay.max())} steps is beyond {MAX_DELAY}; is it meant in seconds?")
+
+
+def _parameters(net: Network) -> Iterator[Problem]:
+    for population in net.populations.values():
+        neuron = population.neuron
+        given = {**neuron.parameters, **{f"initial {k}": v for k, v in neuron.initial.items()}, "bias": population.bias}
+        usable = True
+        for name, value in given.items():
+            for problem in _number(population, name, value):
+                usable = False
+                yield problem
+        if usable:
+            yield from _constraints(population)
+
+
+def _number(population: Population, name: str, value: Any) -> Iterator[Problem]:
+    try:
+        array = np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        yield Problem(population.name, f"{name} = {value!r} is not a number or an array of numbers")
+        return
+    if array.ndim and array.shape != population.shape and array.shape != (population.size,):
+        yield Problem(
+            population.name, f"{name} has shape {array.shape}; expected a scalar or the population's shape {population.shape}"
+        )
+    yield from _finite(population.name, name, array)
+    if population.neuron.model.arithmetic == "loihi" and not np.array_equal(array, np.rint(array)):
+        yield Problem(population.name, f"{name} = {_first(array[array != np.rint(array)])} is not an integer, as Loihi needs")
+
+
+def _constraints(population: Population) -> Iterator[Problem]:
+    model, values = population.neuron.model, {k: np.asarray(v) for k, v in population.neuron.parameters.items()}
+    for constraint in model.constraints:
+        holds = np.asarray(numpy_value(parse_expression(constraint, model.arithmetic), values))
+        if not holds.all():
+            worst = int(np.argmin(holds.ravel()))
+            where = f" at neuron {worst}" if holds.ndim else ""
+            shown = ", ".join(f"{k} = {_first(v.ravel()[worst:] if v.ndim else v)}" for k, v in values.items() if k in constraint)
+            yield Problem(population.name, f"{model.name} needs {constraint}, but {shown}{where}")
+
+
+def _max_payload(net: Network) -> Iterator[Problem]:
+    for node in net.inputs.values():
+        if not 1 <= node.max_payload < 2**23:
+            yield Problem(node.name, f"max_payload = {node.max_payload} is outside 1..{2**23 - 1}")
+
+
+def _loihi_synapses(net: Network) -> Iterator[Problem]:
+    for projection in net.projections.values():
+        synapse: LoihiSynapse | None = projection.loihi
+        if synapse is None:
+            continue
+        if not 1 <= synapse.num_weight_bits <= 8:
+            yield Problem(projection.name, f"num_weight_bits = {synapse.num_weight_bits} is outside 1..8")
+        if not -24 <= synapse.weight_exp <= 7:
+            yield Problem(projection.name, f"weight_exp = {synapse.weight_exp} is outside -24..7")
+        if synapse.sign_mode not in (None, "mixed", "excitatory", "inhibitory"):
+            yield Problem(projection.name, f"sign_mode {synapse.sign_mode!r} is not mixed, excitatory or inhibitory")
+
+
+def _finite(subject: str, what: str, values: Any) -> Iterator[Problem]:
+    array = np.asarray(values, np.float64)
+    bad = ~np.isfinite(array)
+    if bad.any():
+        index = tuple(int(k) for k in np.argwhere(bad)[0])
+        where = f" at index {index if len(index) != 1 else index[0]}" if index else ""
+        yield Problem(subject, f"{what} is {array[bad].flat[0]}{where} ({int(bad.sum())} of {array.size}); it must be finite")
+
+
+def _first(values: Any) -> Any:
+    return np.asarray(values).ravel()[0].item()
+
+
+RULES: tuple[Callable[[Network], Iterator[Problem]], ...] = (
+    _graph_is_ours,
+    _projection_ends,
+    _projection_shapes,
+    _projection_numbers,
+    _delays,
+    _parameters,
+    _max_payload,
+    _loihi_synapses,
+)

@@ -1,0 +1,168 @@
+"""`compile` and `Program`: from a network to something that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurocomp.backends import base, registry
+from neurocomp.ir import passes
+from neurocomp.ir.errors import CompileError, InputError, UnsupportedError
+from neurocomp.ir.events import Events, from_data
+from neurocomp.ir.network import Change, Network
+from neurocomp.ir.verify import verify
+from neurocomp.recording import Recording, from_result
+
+Inputs = Mapping[str, Any]
+
+
+def compile(  # noqa: A001 - the compiler's front door
+    net: Network,
+    target: str = "cpu",
+    *,
+    arithmetic: str | None = None,
+    mantissa_bits: int = 24,
+    callback: passes.Callback | None = None,
+    **options: Any,
+) -> Program:
+    """Compile a network for a backend.
+
+    target: "reference", "cpu" or "lava". arithmetic: "float" or "loihi"; None takes what the neurons are written in.
+    mantissa_bits: precision of the weight grid (24: float32's). callback(pass, before, after): called after each pass.
+    options: the backend's own, such as threads=2 for cpu or timeout=60 for lava.
+    Raises `VerificationError` for an invalid network, `CompileError` where a pass cannot transform it, and
+    `UnsupportedError` with all reasons where the backend cannot run it.
+    """
+    verify(net)
+    _check_arithmetic(net, arithmetic)
+    lowered = passes.standard(mantissa_bits, callback)(net)
+    backend = registry.get(target)
+    base.check(backend, lowered, options)
+    return Program(net, lowered, target, backend, backend.lower(lowered, **options))
+
+
+def _check_arithmetic(net: Network, wanted: str | None) -> None:
+    if wanted not in (None, "float", "loihi"):
+        raise CompileError(net.name, f"arithmetic is 'float' or 'loihi', not {wanted!r}")
+    kinds = {name: population.neuron.model.arithmetic for name, population in net.populations.items()}
+    wanted = wanted or next(iter(kinds.values()), "float")
+    for name, kind in kinds.items():
+        if kind != wanted:
+            model = net.populations[name].neuron.model.name
+            cure = "give it Loihi's own parameters with LoihiLIF" if wanted == "loihi" else "use a float model such as CubaLIF"
+            raise CompileError(name, f"{model} is {kind} arithmetic, but the program is to be {wanted}; {cure}")
+
+
+class Program:
+    """A compiled network. `run` starts from the initial state; `step` goes on from where the last call ended."""
+
+    def __init__(
+        self, net: Network, lowered: Network, target: str, backend: base.Backend, executable: base.Executable
+    ) -> None:
+        self.network, self.lowered, self.target = net, lowered, target
+        self._backend, self._executable = backend, executable
+
+    def run(self, inputs: Inputs, steps: int | None = None, record: Iterable[str] = ("spikes",), *, resume: bool = False) -> Recording:
+        """Run the network.
+
+        inputs: input name -> raster (steps, *shape), pair (times, ids), triple with payloads, or `Events`; inputs left out
+        are silent. steps: number of steps; None takes the longest raster. record: "spikes" (of all nodes),
+        "name" (spikes of one node) and "name.state" (a state after each step). resume: go on from the current state.
+        """
+        if resume:
+            self._need("resume")
+        else:
+            self._executable.reset()
+        steps = _steps(inputs, steps)
+        what = self._record(record)
+        return from_result(self._executable.run(self._events(inputs, steps), steps, what), steps, self.network.dt)
+
+    def run_batch(self, samples: Sequence[Inputs], steps: int, record: Iterable[str] = ("spikes",)) -> list[Recording]:
+        """Run every sample from the initial state; one `Recording` each. Backends may run several at once."""
+        what = self._record(record)
+        events = [self._events(inputs, steps) for inputs in samples]
+        results = self._executable.run_batch(events, steps, what)
+        return [from_result(result, steps, self.network.dt) for result in results]
+
+    def step(self, inputs: Mapping[str, Any] | None = None) -> dict[str, NDArray[np.int64]]:
+        """One step of a closed loop, from the current state.
+
+        inputs: input name -> ids of the neurons that spike now, or for graded inputs a pair (ids, payloads).
+        Returns the ids that spiked, by population.
+        """
+        self._need("resume")
+        events = {}
+        for name, ids in (inputs or {}).items():
+            parts = ids if isinstance(ids, tuple) else (ids,)
+            times = np.zeros(np.size(parts[0]), np.int64)
+            events[name] = (times, *(np.atleast_1d(part) for part in parts))
+        record = base.Record(spikes=tuple(self.lowered.populations))
+        result = self._executable.run(self._events(events, 1), 1, record)
+        return {name: spikes.ids for name, spikes in result.spikes.items()}
+
+    def reset(self) -> None:
+        """Back to the initial state."""
+        self._executable.reset()
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """Every change the compiler made, in order."""
+        return self.lowered.changes
+
+    def explain(self) -> str:
+        """Every change the compiler made: pass, subject, before, after, why; then the program of each population."""
+        lines = [f"{self.network.name} -> {self.target} ({self._backend.description})"]
+        return "\n".join([*lines, *map(str, self.changes), "", str(self.lowered)])
+
+    def __repr__(self) -> str:
+        return f"<Program '{self.network.name}' for {self.target}>"
+
+    # ---------------------------------------------------------------------------------------------------------- inside
+
+    def _need(self, feature: str) -> None:
+        support = self._backend.features[feature]
+        if not support.ok:
+            raise UnsupportedError(self.target, [f"{base.FEATURES[feature]}: {support.reason}"])
+
+    def _events(self, inputs: Inputs, steps: int) -> dict[str, Events]:
+        for name in inputs:
+            if name not in self.lowered.inputs:
+                known = ", ".join(self.lowered.inputs) or "none"
+                raise InputError(f"there is no input '{name}'; the network's inputs are {known}")
+        return {
+            name: from_data(name, inputs.get(name, ((), ())), node.shape, steps, node.max_payload)
+            for name, node in self.lowered.inputs.items()
+        }
+
+    def _record(self, record: Iterable[str]) -> base.Record:
+        if isinstance(record, str):
+            record = (record,)
+        spikes: dict[str, None] = {}
+        states = []
+        for item in record:
+            name, _, state = item.rpartition(".")
+            if item == "spikes":
+                spikes |= dict.fromkeys(self.lowered.nodes)
+            elif item in self.lowered.nodes:
+                spikes[item] = None
+            elif name in self.lowered.nodes:
+                states.append((name, state))
+            else:
+                known = ", ".join(self.lowered.nodes)
+                raise InputError(f"cannot record '{item}'; use 'spikes', a node ({known}) or 'population.state'")
+        base.check_states(self.lowered, states)
+        return base.Record(tuple(spikes), tuple(states))
+
+
+def _steps(inputs: Inputs, steps: int | None) -> int:
+    if steps is None:
+        lengths = [x.steps if isinstance(x, Events) else len(x) for x in inputs.values() if not isinstance(x, (tuple, Mapping))]
+        if not lengths:
+            raise InputError("steps is needed: event lists do not say how long the run is")
+        steps = max(lengths)
+    if int(steps) != steps or steps < 1:
+        raise InputError(f"steps must be a positive whole number, not {steps!r}")
+    return int(steps)

@@ -1,0 +1,74 @@
+"""`Recording`: what a run gives back to the user."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurocomp.backends.base import Counters, Result
+from neurocomp.ir.events import Events
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The result of a run.
+
+    spikes: node name -> `Events` (times in steps, ids, `raster()`, `counts()`). states: "population.state" -> float64 (int64
+    on Loihi arithmetic) array (steps, *shape), the state after update and reset. counters: exact event counts.
+    dt: seconds per step. seconds: wall time of the run.
+    """
+
+    spikes: Mapping[str, Events]
+    states: Mapping[str, NDArray[Any]]
+    counters: Counters
+    steps: int
+    dt: float
+    seconds: float
+
+    def __getitem__(self, key: str) -> Any:
+        """`recording["h"]`: spikes of h; `recording["h.v"]`: the trace of v."""
+        if key in self.states:
+            return self.states[key]
+        if key in self.spikes:
+            return self.spikes[key]
+        known = ", ".join([*self.spikes, *self.states]) or "nothing"
+        raise KeyError(f"'{key}' was not recorded (recorded: {known}); ask for it with record=[...]")
+
+    def save(self, path: str | Path) -> Path:
+        """Write spikes, states and counters to an `.npz` of plain arrays (no pickle)."""
+        arrays: dict[str, Any] = {"steps": np.int64(self.steps), "dt": np.float64(self.dt)}
+        for name, events in self.spikes.items():
+            arrays[f"spikes/{name}/times"], arrays[f"spikes/{name}/ids"] = events.times, events.ids
+            arrays[f"spikes/{name}/shape"] = np.array(events.shape)
+            if events.payload is not None:
+                arrays[f"spikes/{name}/payload"] = events.payload
+        for name, trace in self.states.items():
+            arrays[f"states/{name}"] = trace
+        for what in ("spikes", "updates", "events"):
+            for name, count in getattr(self.counters, what).items():
+                arrays[f"counters/{what}/{name}"] = np.int64(count)
+        target = Path(path)
+        target = target if target.suffix else target.with_suffix(".npz")
+        with open(target, "wb") as stream:
+            np.savez(stream, **arrays)
+        return target
+
+    def summary(self) -> str:
+        """Counts per node and projection, as text."""
+        lines = [f"{self.steps} steps of {self.dt:g} s in {self.seconds:.3g} s"]
+        for name, count in self.counters.spikes.items():
+            lines.append(f"  {name}: {count} spikes")
+        for name, count in self.counters.events.items():
+            lines.append(f"  {name}: {count} synaptic events")
+        return "\n".join(lines)
+
+
+def from_result(result: Result, steps: int, dt: float) -> Recording:
+    """A backend's result as a recording."""
+    states = {f"{name}.{state}": trace for (name, state), trace in result.states.items()}
+    return Recording(result.spikes, states, result.counters, steps, dt, result.seconds)
