@@ -13,7 +13,11 @@ C_PRELUDE = """\
 #include <stddef.h>
 #include <stdint.h>
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__gnu_linux__)
-#define NC_CLONES __attribute__((target_clones("avx512dq", "avx2", "default")))
+#if __GNUC__ >= 12
+#define NC_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define NC_CLONES __attribute__((target_clones("avx2", "default")))
+#endif
 #else
 #define NC_CLONES
 #endif
@@ -30,8 +34,6 @@ static inline int64_t nc_shift(int64_t x, int64_t e) {
     return e >= 0 ? (int64_t)((uint64_t)x << e) : x >> -e;
 }
 """
-
-
 
 
 def to_c(expr: Expr, arithmetic: str) -> str:

@@ -1,0 +1,1 @@
+"""Compiled kernels. They know arrays and numbers, nothing of networks."""

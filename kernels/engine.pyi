@@ -1,0 +1,38 @@
+from typing import Any
+
+from numpy import float64, int32, int64
+from numpy.typing import NDArray
+
+Offsets = NDArray[int64]
+Ids = NDArray[int32]
+
+class Engine:
+    def __init__(self, threads: int, ring: int, max_lag: int) -> None: ...
+    def bounds(self, index: int) -> list[int]: ...
+    def add_input(self, size: int, lag: int, graded: bool) -> int: ...
+    def add_population(
+        self,
+        size: int,
+        lag: int,
+        update: object,
+        state: list[NDArray[float64]] | list[NDArray[int64]] | list[NDArray[Any]],
+        constants: list[NDArray[Any]],
+        bias: NDArray[int64],
+        scale: float,
+        integer: bool,
+        wide: bool,
+        spikes: bool,
+    ) -> int: ...
+    def add_sparse(
+        self, pre: int, post: int, delays: NDArray[int64], shift: int, blocks: list[tuple[Offsets, Ids, Ids]]
+    ) -> None: ...
+    def add_dense(self, pre: int, post: int, delays: NDArray[int64], shift: int, weights: NDArray[int32]) -> None: ...
+    def seal(self) -> None: ...
+    def reset(self) -> None: ...
+    def run(
+        self,
+        steps: int,
+        inputs: dict[int, tuple[Offsets, Ids, Ids | None]],
+        record: list[int],
+        traces: list[tuple[int, int, NDArray[Any]]],
+    ) -> tuple[dict[int, tuple[NDArray[int64], NDArray[int64]]], list[int], list[int]]: ...

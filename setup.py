@@ -1,0 +1,72 @@
+"""Build of the compiled kernels. Everything else about the package is in pyproject.toml.
+
+The folders ir/, backends/ and kernels/ ship as neurocomp.ir, neurocomp.backends and neurocomp.kernels. The state updates of
+the built-in neurons are generated here from their equations: kernels/updates.pyx is written by backends/cpu/codegen.py.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import types
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, find_packages, setup
+
+ROOT = Path(__file__).resolve().parent
+ROOMS = ("ir", "backends", "kernels")
+
+
+def generate_updates() -> None:
+    """Write kernels/updates.pyx from the built-in models, importing only the text half of the compiler."""
+    for name, folder in (
+        ("neurocomp", ROOT),
+        ("neurocomp.ir", ROOT / "ir"),
+        ("neurocomp.backends", ROOT / "backends"),
+        ("neurocomp.backends.cpu", ROOT / "backends" / "cpu"),
+    ):
+        module = types.ModuleType(name)
+        module.__path__ = [str(folder)]
+        sys.modules[name] = module
+    from neurocomp.backends.cpu.codegen import builtin_module
+
+    text, target = builtin_module(), ROOT / "kernels" / "updates.pyx"
+    if not target.exists() or target.read_text() != text:
+        target.write_text(text)
+
+
+def extensions() -> list[Extension]:
+    """One extension per .pyx in kernels/; NC_DEBUG=1 turns bounds checks and sanitiser-friendly flags on."""
+    debug = os.environ.get("NC_DEBUG") == "1"
+    # No contraction into fused multiply-add and no reassociation: every backend must get the same bits.
+    flags = ["-O1", "-g"] if debug else ["-O3", "-fno-math-errno", "-fno-trapping-math"]
+    flags += ["-ffp-contract=off", "-std=c11", "-Wno-unused-function"]
+    modules = [
+        Extension(f"neurocomp.kernels.{source.stem}", [f"kernels/{source.name}"], extra_compile_args=flags)
+        for source in sorted((ROOT / "kernels").glob("*.pyx"))
+    ]
+    # Cython maps dotted names to paths and knows nothing of package_dir: give it the .pxd files where it looks for them.
+    headers = ROOT / "build" / "pxd"
+    (headers / "neurocomp" / "kernels").mkdir(parents=True, exist_ok=True)
+    for package in ("neurocomp", "neurocomp/kernels"):
+        (headers / package / "__init__.pxd").touch()
+    for source in (ROOT / "kernels").glob("*.pxd"):
+        shutil.copy(source, headers / "neurocomp" / "kernels")
+    directives = {"language_level": 3, "boundscheck": debug, "wraparound": False, "cdivision": True}
+    return list(
+        cythonize(modules, include_path=[str(headers)], compiler_directives=directives, build_dir="build/cython")
+    )
+
+
+generate_updates()
+exclude = [pattern for room in ROOMS for pattern in (room, f"{room}.*")]
+inside = ["neurocomp", *(f"neurocomp.{name}" for name in find_packages("neurocomp", exclude=exclude))]
+rooms = [f"neurocomp.{name}" for name in find_packages(".", include=exclude)]
+setup(
+    packages=inside + rooms,
+    package_dir={"neurocomp": "neurocomp", **{f"neurocomp.{room}": room for room in ROOMS}},
+    package_data={"neurocomp": ["py.typed"], "neurocomp.kernels": ["*.pyi"]},
+    ext_modules=extensions(),
+)
