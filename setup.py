@@ -55,9 +55,8 @@ def extensions() -> list[Extension]:
     for source in (ROOT / "kernels").glob("*.pxd"):
         shutil.copy(source, headers / "neurocomp" / "kernels")
     directives = {"language_level": 3, "boundscheck": debug, "wraparound": False, "cdivision": True}
-    return list(
-        cythonize(modules, include_path=[str(headers)], compiler_directives=directives, build_dir="build/cython")
-    )
+    options = {"include_path": [str(headers)], "compiler_directives": directives, "build_dir": "build/cython"}
+    return list(cythonize(modules, **options))  # type: ignore[no-untyped-call]
 
 
 generate_updates()

@@ -8,7 +8,7 @@ a node with lag r is updated for its step t at the machine's step t + r, and not
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -92,8 +92,9 @@ class Backend(Protocol):
     def available(self) -> Support:
         """Whether this machine can run it, else how to install what is missing."""
 
-    def lower(self, net: Network, **options: Any) -> Executable:
-        """Turn a compiled network into something that runs."""
+    @property
+    def lower(self) -> Callable[..., Executable]:
+        """`lower(net, **options)` turns a compiled network into something that runs."""
 
 
 @dataclass

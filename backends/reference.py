@@ -113,7 +113,7 @@ class ReferenceExecutable:
         a = self._input(name, step, log)
         if program.form.arithmetic == "loihi":
             a = a.astype(np.int64)
-        spikes = self.steps[name](a, self.state[name], program.constants)
+        spikes = self.steps[name](a, self.state[name], dict(program.constants))
         size = self.net.populations[name].size
         return np.zeros(size) if spikes is None else np.broadcast_to(spikes, (size,)).astype(np.float64)
 
@@ -140,7 +140,7 @@ class _Log:
     def __init__(self, net: Network, steps: int, record: Record) -> None:
         self.net, self.steps, self.record = net, steps, record
         self.rasters = {name: np.zeros((steps, net.nodes[name].size), np.int64) for name in record.spikes}
-        self.traces = {key: [] for key in record.states} if record.states else {}
+        self.traces: dict[tuple[str, str], list[Array]] = {key: [] for key in record.states}
         self.spikes = dict.fromkeys(net.nodes, 0)
         self.events = dict.fromkeys(net.projections, 0)
         self.lengths = {name: _row_lengths(projection) for name, projection in net.projections.items()}

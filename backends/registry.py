@@ -31,4 +31,7 @@ def get(name: str) -> Backend:
     """The backend of that name."""
     if name not in _FACTORIES:
         raise UnsupportedError(name, [f"there is no such backend; there is {', '.join(_FACTORIES)}"])
-    return _FACTORIES[name]()
+    try:
+        return _FACTORIES[name]()
+    except ImportError as error:
+        raise UnsupportedError(name, [f"it cannot be imported ({error}); reinstall neurocomp with: pip install ."]) from error

@@ -61,7 +61,7 @@ class Connectivity(ABC):
 
     def fan_in(self, values: Floats) -> Floats:
         """(n_post,) sums of `values` (one per synapse, shaped as `weights`) over the synapses of each target."""
-        return np.bincount(self.synapses()[1], weights=values.ravel(), minlength=self.n_post)
+        return np.bincount(self.synapses()[1], weights=values.ravel(), minlength=self.n_post).astype(np.float64)
 
     def describe(self) -> str:
         """A short stable text: kind, size, range of the weights."""
@@ -75,8 +75,7 @@ class Connectivity(ABC):
 def _bias(bias: ArrayLike | None, n_post: int) -> Floats | None:
     if bias is None:
         return None
-    array = frozen_array(np.broadcast_to(np.asarray(bias, np.float64).ravel(), (n_post,)))
-    return array
+    return frozen_array(np.broadcast_to(np.asarray(bias, np.float64).ravel(), (n_post,)))
 
 
 class Dense(Connectivity):
@@ -92,7 +91,7 @@ class Dense(Connectivity):
         try:
             self.bias = _bias(bias, self.n_post)
         except ValueError:
-            raise ModelError(f"Dense bias of shape {np.shape(bias)} does not fit {self.n_post} target neurons") from None
+            raise ModelError(f"Dense bias of shape {np.asarray(bias).shape} does not fit {self.n_post} targets") from None
 
     def synapses(self) -> tuple[Ints, Ints]:
         post, pre = np.indices(self.weights.shape, dtype=np.int64).reshape(2, -1)
@@ -132,7 +131,10 @@ class Sparse(Connectivity):
             raise ModelError("Sparse triples need shape=(n_post, n_pre)")
         self.n_post, self.n_pre = int(shape[0]), int(shape[1])
         self.post, self.pre = frozen_array(post, np.int64), frozen_array(pre, np.int64)
-        self.weights = frozen_array(np.broadcast_to(np.asarray(data, np.float64), self.post.shape))
+        values = np.asarray(data, np.float64)
+        if values.ndim and values.shape != self.post.shape:
+            raise ModelError(f"Sparse: {values.shape} weights for {self.post.shape} post indices; each synapse needs both")
+        self.weights = frozen_array(np.broadcast_to(values, self.post.shape))
         if self.post.ndim != 1 or self.pre.shape != self.post.shape:
             raise ModelError(f"Sparse: {self.post.shape} post indices, {self.pre.shape} pre indices; each synapse needs both")
         for name, ids, bound in (("post", self.post, self.n_post), ("pre", self.pre, self.n_pre)):
@@ -142,7 +144,7 @@ class Sparse(Connectivity):
         try:
             self.bias = _bias(bias, self.n_post)
         except ValueError:
-            raise ModelError(f"Sparse bias of shape {np.shape(bias)} does not fit {self.n_post} target neurons") from None
+            raise ModelError(f"Sparse bias of shape {np.asarray(bias).shape} does not fit {self.n_post} targets") from None
 
     def synapses(self) -> tuple[Ints, Ints]:
         return self.pre, self.post
@@ -165,9 +167,12 @@ class OneToOne(Connectivity):
             return
         try:
             self.weights = frozen_array(np.broadcast_to(array.ravel(), (self.size,)))
-            self.bias = _bias(bias, self.size)
         except ValueError:
             raise ModelError(f"OneToOne: {array.size} weights do not fit {self.size} neurons") from None
+        try:
+            self.bias = _bias(bias, self.size)
+        except ValueError:
+            raise ModelError(f"OneToOne bias of shape {np.asarray(bias).shape} does not fit {self.size} neurons") from None
         self.n_pre = self.n_post = self.size
 
     def sized(self, size: int) -> OneToOne:

@@ -89,8 +89,10 @@ def from_data(name: str, data: Any, shape: tuple[int, ...], steps: int, max_payl
         parts = _from_raster(name, np.asarray(data), shape)
     times, ids = _integers(name, "times", parts[0]), _integers(name, "ids", parts[1])
     payload = None if parts[2] is None else _integers(name, "payload", parts[2])
-    if len(times) != len(ids) or (payload is not None and len(payload) != len(times)):
+    if len(times) != len(ids):
         raise InputError(f"input '{name}': {len(times)} times but {len(ids)} ids; each spike needs one of both")
+    if payload is not None and len(payload) != len(times):
+        raise InputError(f"input '{name}': {len(times)} spikes but {len(payload)} payloads; each spike needs one")
     size = int(np.prod(shape, dtype=np.int64))
     _check_range(name, "ids", ids, size, f"the input has {size} neurons, shape {shape}")
     _check_range(name, "times", times, steps, f"the run has {steps} steps; pass steps={_last(times) + 1} or cut the input")
@@ -101,13 +103,17 @@ def from_data(name: str, data: Any, shape: tuple[int, ...], steps: int, max_payl
         keep = payload != 0
         times, ids, payload = times[keep], ids[keep], payload[keep]
     _check_once(name, times, ids)
-    if payload is not None and len(payload) and int(np.abs(payload).max()) > max_payload:
-        worst = int(np.abs(payload).max())
+    worst = max((abs(int(f(payload))) for f in (np.min, np.max)), default=0) if payload is not None and len(payload) else 0
+    if worst > max_payload:
         raise InputError(
             f"input '{name}': payload {worst} exceeds max_payload={max_payload}; declare the input with "
             f"max_payload={worst} (the compiler proves its accumulators for that bound)"
         )
-    return Events(times, ids, shape, steps, None if max_payload == 1 and _all_ones(payload) else payload)
+    if max_payload == 1 and not _all_ones(payload):
+        raise InputError(
+            f"input '{name}': payload -1, but the input takes plain spikes; declare it with max_payload=2 for signed spikes"
+        )
+    return Events(times, ids, shape, steps, None if max_payload == 1 else payload)
 
 
 def _from_raster(name: str, raster: NDArray[Any], shape: tuple[int, ...]) -> tuple[Any, Any, Any]:

@@ -7,6 +7,7 @@ here and rebuilt as one of our own frozen nodes, and the printers (`printers.py`
 from __future__ import annotations
 
 import ast
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ _COMPARE: Mapping[type[ast.cmpop], str] = {
     ast.NotEq: "!=",
 }
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+MAX_DEPTH = 200  # of nested operators and calls: every walk over a tree is recursive
 _DERIVATIVE = re.compile(r"d([A-Za-z][A-Za-z0-9_]*)/dt\s*=\s*")
 
 
@@ -163,6 +165,9 @@ def check_identifier(name: str, what: str) -> None:
 def parse_expression(text: str, arithmetic: str = "float") -> Expr:
     """Parse one expression. Raises `EquationError` that points at the column of what is not allowed."""
     source = text.strip()
+    if not source.isascii():
+        column = next(k for k, character in enumerate(source) if not character.isascii())
+        raise EquationError(f"{source[column]!r} is not part of the equation language, which is plain ASCII", source, column)
     try:
         tree = ast.parse(source, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -173,7 +178,7 @@ def parse_expression(text: str, arithmetic: str = "float") -> Expr:
 
 def parse_statements(text: str, arithmetic: str = "float") -> tuple[Assign, ...]:
     """Parse assignments separated by newlines or semicolons: `v = v_reset; w = w + b`."""
-    result = []
+    result: list[Assign] = []
     for line in _lines(text):
         target, separator, value = line.partition("=")
         if not separator or value.startswith("="):
@@ -185,7 +190,7 @@ def parse_statements(text: str, arithmetic: str = "float") -> tuple[Assign, ...]
 
 def parse_equations(text: str) -> tuple[Assign, ...]:
     """Parse differential equations `dx/dt = expression`, one a line, into (state, right-hand side)."""
-    result = []
+    result: list[Assign] = []
     for line in _lines(text):
         match = _DERIVATIVE.match(line)
         if match is None:
@@ -198,27 +203,33 @@ def parse_equations(text: str) -> tuple[Assign, ...]:
 
 
 def _lines(text: str) -> Iterator[str]:
-    for line in text.replace(";", "\n").splitlines():
-        stripped = line.split("#", 1)[0].strip()
-        if stripped:
-            yield stripped
+    for line in text.splitlines():
+        for statement in line.split("#", 1)[0].split(";"):
+            if statement.strip():
+                yield statement.strip()
 
 
-def _convert(node: ast.expr, source: str, arithmetic: str) -> Expr:
+def _convert(node: ast.expr, source: str, arithmetic: str, depth: int = 0) -> Expr:
     def fail(message: str) -> EquationError:
         return EquationError(message, source, node.col_offset)
 
     def sub(child: ast.expr) -> Expr:
-        return _convert(child, source, arithmetic)
+        return _convert(child, source, arithmetic, depth + 1)
 
+    if depth > MAX_DEPTH:
+        raise fail(f"the expression is nested more than {MAX_DEPTH} deep; split it")
     match node:
         case ast.Constant(value=bool()):
             raise fail("truth values are not numbers here; write a comparison")
         case ast.Constant(value=int() | float() as value):
             if arithmetic == "loihi" and not isinstance(value, int):
                 raise fail(f"{value} is not an integer, and this model's arithmetic is integer")
+            if isinstance(value, float) and not math.isfinite(value):
+                raise fail("this number is too large")
+            if isinstance(value, int) and value >= 2**63:
+                raise fail(f"{value} is too large for a 64-bit integer; write it as a float")
             return Number(value)
-        case ast.Name(id=name):
+        case ast.Name(id=name) if _IDENTIFIER.match(name):
             return Name(name)
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             inner = sub(operand)
@@ -237,8 +248,8 @@ def _convert(node: ast.expr, source: str, arithmetic: str) -> Expr:
         case ast.BoolOp(op=op, values=[first, *rest]):
             symbol = "and" if isinstance(op, ast.And) else "or"
             result = sub(first)
-            for value in rest:
-                result = Logic(symbol, result, sub(value))
+            for term in rest:
+                result = Logic(symbol, result, sub(term))
             return result
         case ast.Call(func=ast.Name(id=function), args=args, keywords=[]) if function in FUNCTIONS:
             arity, needs = FUNCTIONS[function]

@@ -23,7 +23,7 @@ class FoldPlan:
 def fold_form(form: StepForm) -> FoldPlan:
     """The folded text of a step form. Only looks at the text, so equal forms fold alike."""
     rescaled: dict[str, str] = {}
-    for state in form.state:
+    for state in reversed([x.target for x in form.updates if x.target in form.state]):  # receivers before their sources
         factor = _only_factor(form, state)
         if factor is not None:
             rescaled[state] = factor
@@ -36,9 +36,9 @@ def fold_form(form: StepForm) -> FoldPlan:
 
 def _only_factor(form: StepForm, variable: str) -> str | None:
     """The constant c, where the variable occurs outside its own update exactly once, as the term `variable * c`."""
-    uses = sum(
-        list(names(x.value)).count(variable) for x in form.updates if x.target != variable
-    ) + sum(list(names(x)).count(variable) for x in form.expressions()[len(form.updates) :])
+    uses = sum(list(names(x.value)).count(variable) for x in form.updates if x.target != variable) + sum(
+        list(names(x)).count(variable) for x in form.expressions()[len(form.updates) :]
+    )
     if uses != 1 or not _rescalable(form, variable):
         return None
     for update in form.updates:
@@ -57,15 +57,30 @@ def _rescalable(form: StepForm, variable: str) -> bool:
     users = [k for k, x in enumerate(form.updates) if x.target != variable and variable in names(x.value)]
     if len(positions) != 1 or any(k < positions[0] for k in users):
         return False
-    return _plain_sum(form.updates[positions[0]].value) and not any(x.target == variable for x in form.reset)
+    return not any(x.target == variable for x in form.reset) and all(
+        _scalable_term(form, variable, term) for term in _terms(form.updates[positions[0]].value)
+    )
 
 
-def _plain_sum(expr: Expr) -> bool:
+def _terms(expr: Expr) -> tuple[Expr, ...]:
     match expr:
         case Binary("+", left, right):
-            return _plain_sum(left) and _plain_sum(right)
-        case Binary("*", Name(), Name()) | Name():
+            return (*_terms(left), *_terms(right))
+    return (expr,)
+
+
+def _scalable_term(form: StepForm, state: str, term: Expr) -> bool:
+    """Whether the term is `state * constant`, or ends in a constant of its own that can take up a factor."""
+    match term:
+        case Binary("*", Name(variable), Name(constant)) if variable == state:
+            return constant in form.constants
+        case Name(variable) if variable == state:
             return True
+        case Binary("*", Name(variable), Name(constant)) if variable in form.constants:
+            return False
+        case Binary("*", Name(), Name(constant)) | Name(constant):
+            used = [name for expr in form.expressions() for name in names(expr)]
+            return constant in form.constants and used.count(constant) == 1
     return False
 
 

@@ -18,8 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from neurocomp.ir.errors import EquationError
-from neurocomp.ir.expressions import Assign, Binary, Expr, Name, Number, parse_equations, parse_expression
-from neurocomp.ir.expressions import parse_statements
+from neurocomp.ir.expressions import Assign, Binary, Expr, Name, Number, parse_equations, parse_expression, parse_statements
 from neurocomp.ir.linear import REST, Terms, affine
 from neurocomp.ir.model import NeuronModel
 from neurocomp.ir.program import StepForm
@@ -59,7 +58,7 @@ def scheme(model: NeuronModel, integrator: str, reset: str | None) -> Scheme:
     """The step program of a model under an integrator (ignored where the model is written in steps) and a reset rule."""
     spike = None if model.spike is None else parse_expression(model.spike, model.arithmetic)
     rules = () if reset is None else parse_statements(model.resets[reset], model.arithmetic)
-    if model.step:
+    if model.step.strip():
         updates = parse_statements(model.step, model.arithmetic)
         return Scheme(StepForm(model.arithmetic, model.state, updates, spike, rules), {})
     if integrator not in INTEGRATORS:
@@ -71,6 +70,10 @@ def scheme(model: NeuronModel, integrator: str, reset: str | None) -> Scheme:
         updates, coefficients = _exact(model, equations, terms)
     else:
         updates, coefficients = _sequential(model, equations, terms, integrator)
+    made = [*coefficients, *(x.target for x in updates if x.target not in model.state)]
+    for name in (*model.parameters, *model.state):
+        if name in made:
+            raise EquationError(f"model {model.name}: '{name}' is a name the {integrator} integrator needs; rename it")
     return Scheme(StepForm("float", model.state, updates, spike, rules), coefficients)
 
 
@@ -96,6 +99,8 @@ def _sequential(
         for other in (*model.state, INPUT, REST):
             if other in parts and other != state:
                 name = f"{state}_{other or 'bias'}"
+                if name in coefficients or (other and name in (f"{state}_bias", f"{state}_decay")):
+                    raise EquationError(f"model {model.name}: a state named '{other}' is ambiguous beside {state}; rename it")
                 factors[other] = name
                 coefficients[name] = Coefficient("gain", integrator, own, parts[other])
         updates.append(Assign(state, _sum(factors)))
@@ -111,7 +116,7 @@ def _exact(
         if parts is None:
             raise EquationError(
                 f"model {model.name}: d{equation.target}/dt is not linear, so it has no exact propagator; "
-                "use integrator='exponential' or 'euler'"
+                "use integrator='euler'"
             )
         linear.append(parts)
     system = tuple(tuple(parts.get(column, ZERO) for column in columns) for parts in linear)
@@ -124,6 +129,8 @@ def _exact(
                 factors[state] = None
             elif other == state or other in reach[state]:
                 name = f"{state}_decay" if other == state else f"{state}_{other or 'bias'}"
+                if name in coefficients or (other not in (state, REST) and name in (f"{state}_bias", f"{state}_decay")):
+                    raise EquationError(f"model {model.name}: a state named '{other}' is ambiguous beside {state}; rename it")
                 factors[other] = name
                 coefficients[name] = Coefficient("propagator", "exact", system=system, row=row, column=column)
         ordered = {state: factors.pop(state), **factors}
@@ -131,9 +138,7 @@ def _exact(
     return _simultaneous(model.state, updates, reach), coefficients
 
 
-def _simultaneous(
-    state: tuple[str, ...], updates: list[Assign], reach: Mapping[str, set[str]]
-) -> tuple[Assign, ...]:
+def _simultaneous(state: tuple[str, ...], updates: list[Assign], reach: Mapping[str, set[str]]) -> tuple[Assign, ...]:
     """Order the updates so that each reads old states: last equation first where that works, else by temporaries."""
     if all(not (reach[x] & set(state[k + 1 :])) for k, x in enumerate(state)):
         return tuple(reversed(updates))

@@ -8,8 +8,15 @@ from functools import cached_property
 from typing import Any
 
 from neurocomp.ir.errors import EquationError, ModelError
-from neurocomp.ir.expressions import FUNCTIONS, Expr, check_identifier, names, parse_equations
-from neurocomp.ir.expressions import parse_expression, parse_statements
+from neurocomp.ir.expressions import (
+    FUNCTIONS,
+    Expr,
+    check_identifier,
+    names,
+    parse_equations,
+    parse_expression,
+    parse_statements,
+)
 from neurocomp.ir.program import Arithmetic
 
 RESERVED = {"a", "dt", *FUNCTIONS}
@@ -51,9 +58,12 @@ class NeuronModel:
         self._check_names()
 
     def _check_names(self) -> None:
-        clash = set(self.state) & (set(self.parameters) | RESERVED)
+        clash = {*self.state, *(x.target for x in self._updates)} & {*self.parameters, *RESERVED}
         if clash:
-            raise EquationError(f"model {self.name}: '{clash.pop()}' cannot be both a state and a parameter")
+            raise EquationError(f"model {self.name}: '{min(clash)}' is a parameter or a reserved name; it cannot be assigned")
+        for name in self.defaults:
+            if name not in self.parameters:
+                raise EquationError(f"model {self.name}: a default for '{name}', which is not a parameter")
         known = {*self.parameters, *self.state, "a", "dt"} | {x.target for x in self._updates}
         expressions: list[tuple[str, Expr]] = [(x.target, x.value) for x in self._updates]
         if self.spike is not None:
@@ -63,6 +73,10 @@ class NeuronModel:
                 if assign.target not in self.state:
                     raise EquationError(f"model {self.name}: reset '{rule}' assigns '{assign.target}', not a state")
                 expressions.append((f"reset '{rule}'", assign.value))
+        for constraint in self.constraints:
+            for name in names(parse_expression(constraint, self.arithmetic)):
+                if name not in self.parameters:
+                    raise EquationError(f"model {self.name}, constraint '{constraint}': '{name}' is not a parameter")
         for where, expr in expressions:
             for name in names(expr):
                 if name not in known:

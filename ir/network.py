@@ -232,9 +232,7 @@ class Network:
     def projections(self) -> dict[str, Projection]:
         """Projections by name."""
         return {
-            data["projection"].name: data["projection"]
-            for _, _, data in self.graph.edges(data=True)
-            if "projection" in data
+            data["projection"].name: data["projection"] for _, _, data in self.graph.edges(data=True) if "projection" in data
         }
 
     def node(self, name: str) -> Node:
@@ -317,9 +315,7 @@ class Network:
 
 
 def _shape(name: str, shape: int | tuple[int, ...]) -> tuple[int, ...]:
-    sizes = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    sizes = tuple(shape) if isinstance(shape, (tuple, list, np.ndarray)) else (shape,)
     if not sizes or any(not isinstance(x, (int, np.integer)) or x < 1 for x in sizes):
         raise ModelError(f"'{name}': shape must be a positive int or a tuple of them, not {shape!r}")
     return tuple(int(x) for x in sizes)
-
-

@@ -18,7 +18,7 @@ Array = NDArray[np.float64]
 
 
 def exp(x: Any) -> Array:
-    """exp(x), correctly rounded. x: array of any shape, no unit."""
+    """The exponential, correctly rounded. x: array of any shape, no unit."""
     return _each(mpmath.exp, x)
 
 

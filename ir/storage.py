@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -97,7 +98,7 @@ def load(path: str | os.PathLike[str], check: bool = True) -> Network:
         raise FileFormatError(source, "no such file") from None
     except IsADirectoryError:
         raise FileFormatError(source, "is a directory, not a network file") from None
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, KeyError, AttributeError, TypeError) as error:
         raise FileFormatError(source, f"is not a neurocomp network file, or it is damaged ({error})") from None
     try:
         net = reader.network(text)
@@ -116,9 +117,15 @@ class _Writer:
 
     def encode(self, value: Any) -> Any:
         if isinstance(value, conn.Connectivity):
-            return {"connectivity": value.kind, "fields": {k: self.encode(v) for k, v in _CONNECTIVITY[value.kind][0](value).items()}}
+            return {
+                "connectivity": value.kind,
+                "fields": {k: self.encode(v) for k, v in _CONNECTIVITY[value.kind][0](value).items()},
+            }
         if is_dataclass(value):
-            return {"type": type(value).__name__, "fields": {f.name: self.encode(getattr(value, f.name)) for f in fields(value)}}
+            return {
+                "type": type(value).__name__,
+                "fields": {f.name: self.encode(getattr(value, f.name)) for f in fields(value)},
+            }
         if isinstance(value, (np.ndarray, np.generic)):
             self.arrays.append(np.asarray(value))
             return {"array": len(self.arrays) - 1}
@@ -145,7 +152,8 @@ class _Reader:
             raise FileFormatError(self.source, f"is not a network file (no format mark '{FORMAT}')")
         if body.get("version") != VERSION:
             raise FileFormatError(
-                self.source, f"has format version {body.get('version')}; this release reads version {VERSION}; upgrade neurocomp"
+                self.source,
+                f"has format version {body.get('version')}; this release reads version {VERSION}; upgrade neurocomp",
             )
         net = Network(body["name"], dt=body["dt"], integrator=body["integrator"])
         for item in body["nodes"]:
@@ -191,7 +199,13 @@ Fields = dict[str, Any]
 
 
 def _sparse_fields(value: Any) -> Fields:
-    return {"weights": value.weights, "post": value.post, "pre": value.pre, "n": (value.n_post, value.n_pre), "bias": value.bias}
+    return {
+        "weights": value.weights,
+        "post": value.post,
+        "pre": value.pre,
+        "n": (value.n_post, value.n_pre),
+        "bias": value.bias,
+    }
 
 
 _CONNECTIVITY: Mapping[str, tuple[Callable[[Any], Fields], Callable[[Fields], conn.Connectivity]]] = {

@@ -125,12 +125,15 @@ def _number(population: Population, name: str, value: Any) -> Iterator[Problem]:
 
 def _constraints(population: Population) -> Iterator[Problem]:
     model, values = population.neuron.model, {k: np.asarray(v) for k, v in population.neuron.parameters.items()}
+    values = {k: v.ravel() if v.ndim else v for k, v in values.items()}  # some may come shaped, some flat
     for constraint in model.constraints:
-        holds = np.asarray(numpy_value(parse_expression(constraint, model.arithmetic), values))
+        holds = np.asarray(numpy_value(parse_expression(constraint, model.arithmetic), values, model.arithmetic))
         if not holds.all():
             worst = int(np.argmin(holds.ravel()))
             where = f" at neuron {worst}" if holds.ndim else ""
-            shown = ", ".join(f"{k} = {_first(v.ravel()[worst:] if v.ndim else v)}" for k, v in values.items() if k in constraint)
+            shown = ", ".join(
+                f"{k} = {_first(v.ravel()[worst:] if v.ndim else v)}" for k, v in values.items() if k in constraint
+            )
             yield Problem(population.name, f"{model.name} needs {constraint}, but {shown}{where}")
 
 

@@ -2,6 +2,9 @@
 
 from neurocomp.backends.base import Counters
 from neurocomp.backends.registry import names as targets
+from neurocomp.conform import ConformanceReport, Difference, compare, conform
+from neurocomp.importers.rates import Conversion
+from neurocomp.importers.sklearn import convert_sklearn, from_sklearn
 from neurocomp.ir import errors
 from neurocomp.ir.connectivity import Dense, OneToOne, Sparse
 from neurocomp.ir.events import Events
@@ -11,6 +14,7 @@ from neurocomp.ir.neurons import IF, LI, LIF, CubaLI, CubaLIF, I, LoihiLIF
 from neurocomp.ir.storage import load, save
 from neurocomp.ir.text import text
 from neurocomp.ir.verify import verify
+from neurocomp.plot import raster
 from neurocomp.program import Program, compile
 from neurocomp.recording import Recording
 
@@ -20,10 +24,13 @@ __all__ = [
     "IF",
     "LI",
     "LIF",
+    "ConformanceReport",
+    "Conversion",
     "Counters",
     "CubaLI",
     "CubaLIF",
     "Dense",
+    "Difference",
     "Events",
     "I",
     "Input",
@@ -38,9 +45,14 @@ __all__ = [
     "Projection",
     "Recording",
     "Sparse",
+    "compare",
     "compile",
+    "conform",
+    "convert_sklearn",
     "errors",
+    "from_sklearn",
     "load",
+    "raster",
     "save",
     "targets",
     "text",

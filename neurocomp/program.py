@@ -19,7 +19,7 @@ from neurocomp.recording import Recording, from_result
 Inputs = Mapping[str, Any]
 
 
-def compile(  # noqa: A001 - the compiler's front door
+def compile(
     net: Network,
     target: str = "cpu",
     *,
@@ -59,13 +59,13 @@ def _check_arithmetic(net: Network, wanted: str | None) -> None:
 class Program:
     """A compiled network. `run` starts from the initial state; `step` goes on from where the last call ended."""
 
-    def __init__(
-        self, net: Network, lowered: Network, target: str, backend: base.Backend, executable: base.Executable
-    ) -> None:
+    def __init__(self, net: Network, lowered: Network, target: str, backend: base.Backend, executable: base.Executable) -> None:
         self.network, self.lowered, self.target = net, lowered, target
         self._backend, self._executable = backend, executable
 
-    def run(self, inputs: Inputs, steps: int | None = None, record: Iterable[str] = ("spikes",), *, resume: bool = False) -> Recording:
+    def run(
+        self, inputs: Inputs, steps: int | None = None, record: Iterable[str] = ("spikes",), *, resume: bool = False
+    ) -> Recording:
         """Run the network.
 
         inputs: input name -> raster (steps, *shape), pair (times, ids), triple with payloads, or `Events`; inputs left out
@@ -76,9 +76,15 @@ class Program:
             self._need("resume")
         else:
             self._executable.reset()
+        events, steps, what = self.prepare(inputs, steps, record)
+        return from_result(self._executable.run(events, steps, what), steps, self.network.dt)
+
+    def prepare(
+        self, inputs: Inputs, steps: int | None = None, record: Iterable[str] = ("spikes",)
+    ) -> tuple[dict[str, Events], int, base.Record]:
+        """Check the arguments of `run` and give them in the backends' form, without running."""
         steps = _steps(inputs, steps)
-        what = self._record(record)
-        return from_result(self._executable.run(self._events(inputs, steps), steps, what), steps, self.network.dt)
+        return self._events(inputs, steps), steps, self._record(record)
 
     def run_batch(self, samples: Sequence[Inputs], steps: int, record: Iterable[str] = ("spikes",)) -> list[Recording]:
         """Run every sample from the initial state; one `Recording` each. Backends may run several at once."""

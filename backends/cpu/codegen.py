@@ -38,7 +38,7 @@ def builtin_forms() -> Iterator[StepForm]:
     """Every step form a built-in neuron can have: each integrator and reset, before and after fold."""
     for model in BUILTIN:
         for integrator in INTEGRATORS if model.equations else INTEGRATORS[:1]:
-            for reset in [*model.resets] or [None]:
+            for reset in (*model.resets,) or (None,):
                 try:
                     form = scheme(model, integrator, reset).form
                 except EquationError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +45,8 @@ def sparse_blocks(projection: Projection, exponent: int, bounds: Sequence[int]) 
     order = np.lexsort((post, row))
     row, post, values = row[order], post[order].astype(np.int32), values[order]
     rows = connectivity.n_pre * len(delays)
-    blocks = []
-    for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+    blocks: list[Block] = []
+    for low, high in pairwise(bounds):
         mine = (post >= low) & (post < high) if len(bounds) > 2 else slice(None)
         segments = np.zeros(rows + 1, np.int64)
         np.cumsum(np.bincount(row[mine], minlength=rows), out=segments[1:])

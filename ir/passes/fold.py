@@ -40,6 +40,8 @@ class Fold(Pass):
             for projection in net.incoming(population.name):
                 scaled = replace(projection, connectivity=projection.connectivity.scaled(gain))
                 projections[projection.name] = scaled
+            if np.all(gain == 1):
+                continue
             why = "the input gain moved into the incoming weights and the bias"
             changes.append(Change(self.name, population.name, f"input gain {_span(gain)}", "input gain 1", why))
         return net.with_changes(nodes, projections, changes)
@@ -75,7 +77,7 @@ def _fold_program(population: Population) -> tuple[StepProgram, np.ndarray[Any, 
         value = np.asarray(constants[factor], np.float64)
         if np.any(np.abs(value) < np.finfo(np.float64).tiny):
             return None  # a factor of 0 could not be undone when the state is read
-        scale[state], initial[state] = value, np.asarray(initial[state] * value)
+        scale[state], initial[state] = value, np.asarray(initial[state], np.float64) * value
         for update in program.form.updates:
             if update.target == state:
                 _rescale(update.value, state, value, constants)

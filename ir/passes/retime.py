@@ -39,7 +39,9 @@ class Retime(Pass):
                 changes.append(Change(self.name, name, f"lag {node.lag}", f"lag {node.lag + lags[name]}", why))
         for projection in net.projections.values():
             extra = lags[projection.post] - lags[projection.pre]
-            if extra:
+            if len(projection.connectivity) == 0:  # nothing travels here, so nothing constrains its delay
+                projections[projection.name] = replace(projection, delay=1)
+            elif extra:
                 delay = projection.delay + extra
                 delay = delay if isinstance(delay, int) else frozen_array(delay, np.int64)
                 projections[projection.name] = replace(projection, delay=delay)
@@ -76,6 +78,6 @@ def _impossible(graph: nx.DiGraph[object]) -> RetimeError:
         cycle,
         delay,
         f"this cycle has {len(hops)} hop{'s' if len(hops) != 1 else ''} but a total delay of only {delay} "
-        f"step{'s' if delay != 1 else ''}, so it lacks {lacking}: a spike cannot travel round it within a step. Give one of its "
-        f"projections more delay, for example {shortest[0]} -> {shortest[1]} delay={now + lacking}",
+        f"step{'s' if delay != 1 else ''}, so it lacks {lacking}: a spike cannot travel round it within a step. Give one "
+        f"of its projections more delay, for example {shortest[0]} -> {shortest[1]} delay={now + lacking}",
     )

@@ -21,6 +21,11 @@ C_PRELUDE = """\
 #else
 #define NC_CLONES
 #endif
+static inline double nc_min_float(double x, double y) { return x < y ? x : y; }
+static inline double nc_max_float(double x, double y) { return x > y ? x : y; }
+static inline int64_t nc_min_loihi(int64_t x, int64_t y) { return x < y ? x : y; }
+static inline int64_t nc_max_loihi(int64_t x, int64_t y) { return x > y ? x : y; }
+static inline int64_t nc_abs_loihi(int64_t x) { return x < 0 ? -x : x; }
 /* x * (4096 - d) / 4096, truncated toward zero */
 static inline int64_t nc_decay12(int64_t x, int64_t d) { return (x * (4096 - d)) / 4096; }
 /* one wrap into (-2^23, 2^23], as the 24-bit current register does */
@@ -58,9 +63,9 @@ def to_c(expr: Expr, arithmetic: str) -> str:
         case Call("where", (condition, yes, no)):
             return f"({sub(condition)} ? {sub(yes)} : {sub(no)})"
         case Call("min" | "max" as function, (x, y)):
-            return f"({sub(x)} {'<' if function == 'min' else '>'} {sub(y)} ? {sub(x)} : {sub(y)})"
+            return f"nc_{function}_{arithmetic}({sub(x)}, {sub(y)})"
         case Call("abs", (x,)):
-            return f"({sub(x)} < 0 ? -{sub(x)} : {sub(x)})" if arithmetic == "loihi" else f"__builtin_fabs({sub(x)})"
+            return f"nc_abs_loihi({sub(x)})" if arithmetic == "loihi" else f"__builtin_fabs({sub(x)})"
         case Call("sqrt", (x,)):
             return f"__builtin_sqrt({sub(x)})"
         case Call(function, args):
@@ -93,9 +98,7 @@ def c_function(form: StepForm, name: str) -> str:
     lines += [statement(assign) for assign in form.updates]
     if form.spike is not None:
         lines.append(f"        const int spike = {to_c(form.spike, form.arithmetic)};")
-        lines += [
-            f"        {x.target}_ = spike ? {to_c(x.value, form.arithmetic)} : {x.target}_;" for x in form.reset
-        ]
+        lines += [f"        {x.target}_ = spike ? {to_c(x.value, form.arithmetic)} : {x.target}_;" for x in form.reset]
         lines.append("        fired[j] = (unsigned char)spike;")
     lines += [f"        s_{x}[j] = {x}_;" for x in form.state]
     lines += ["    }", "}"]

@@ -5,14 +5,13 @@ NumPy evaluates IEEE float64 (64-bit integers for Loihi arithmetic) operation by
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from neurocomp.ir.expressions import Binary, Call, Compare, Expr, Logic, Name, Number, Unary
 from neurocomp.ir.program import StepForm
-
 
 
 def _decay12(x: Any, d: Any) -> Any:
@@ -34,6 +33,7 @@ def _shift(x: Any, e: Any) -> Any:
 
 _NUMPY_NAMES: dict[str, Any] = {
     "__builtins__": {},
+    "float64": np.float64,
     "where": np.where,
     "abs": np.abs,
     "min": lambda x, y: np.where(x < y, x, y),
@@ -49,23 +49,29 @@ _NUMPY_NAMES: dict[str, Any] = {
 }
 
 
-def to_numpy(expr: Expr) -> str:
-    """The expression as NumPy source, fully bracketed."""
+def to_numpy(expr: Expr, arithmetic: str = "float") -> str:
+    """The expression as NumPy source, fully bracketed; literals are NumPy's, as Python's divide and round differently."""
+
+    def sub(child: Expr) -> str:
+        return to_numpy(child, arithmetic)
+
     match expr:
         case Number(value):
-            return repr(value)
+            return repr(value) if arithmetic == "loihi" else f"float64({float(value)!r})"
         case Name(name):
             return f"_{name}"
         case Unary("not", operand):
-            return f"logical_not({to_numpy(operand)})"
+            return f"logical_not({sub(operand)})"
         case Unary(op, operand):
-            return f"({op}{to_numpy(operand)})"
+            return f"({op}{sub(operand)})"
         case Logic(op, left, right):
-            return f"logical_{op}({to_numpy(left)}, {to_numpy(right)})"
+            return f"logical_{op}({sub(left)}, {sub(right)})"
+        case Binary("<<" | ">>" as op, left, right):  # NumPy's own shifts know no negative amounts
+            return f"shift({sub(left)}, {'' if op == '<<' else '-'}{sub(right)})"
         case Binary(op, left, right) | Compare(op, left, right):
-            return f"({to_numpy(left)} {op} {to_numpy(right)})"
+            return f"({sub(left)} {op} {sub(right)})"
         case Call(function, args):
-            return f"{function}({', '.join(to_numpy(arg) for arg in args)})"
+            return f"{function}({', '.join(sub(arg) for arg in args)})"
 
 
 def numpy_source(form: StepForm) -> str:
@@ -73,10 +79,10 @@ def numpy_source(form: StepForm) -> str:
     lines = ["def step(a, state, constants):", "    _a = a"]
     lines += [f"    _{name} = state['{name}']" for name in form.state]
     lines += [f"    _{name} = constants['{name}']" for name in form.constants]
-    lines += [f"    _{assign.target} = {to_numpy(assign.value)}" for assign in form.updates]
+    lines += [f"    _{assign.target} = {to_numpy(assign.value, form.arithmetic)}" for assign in form.updates]
     if form.spike is not None:
-        lines.append(f"    spikes = {to_numpy(form.spike)}")
-        lines += [f"    _{x.target} = where(spikes, {to_numpy(x.value)}, _{x.target})" for x in form.reset]
+        lines.append(f"    spikes = {to_numpy(form.spike, form.arithmetic)}")
+        lines += [f"    _{x.target} = where(spikes, {to_numpy(x.value, form.arithmetic)}, _{x.target})" for x in form.reset]
     lines += [f"    state['{name}'] = _{name}" for name in form.state]
     lines.append(f"    return {'spikes' if form.spike is not None else 'None'}")
     return "\n".join(lines) + "\n"
@@ -93,9 +99,9 @@ def numpy_step(form: StepForm) -> Callable[[Any, dict[str, Any], dict[str, Any]]
     return step
 
 
-def numpy_value(expr: Expr, values: dict[str, Any]) -> Any:
+def numpy_value(expr: Expr, values: dict[str, Any], arithmetic: str = "float") -> Any:
     """Evaluate an expression of parameters (for example a constraint, or a coefficient of `discretise`)."""
     namespace = dict(_NUMPY_NAMES)
     namespace.update({f"_{name}": value for name, value in values.items()})
-    code = compile(to_numpy(expr), "<expression>", "eval")
+    code = compile(to_numpy(expr, arithmetic), "<expression>", "eval")
     return eval(code, namespace)  # noqa: S307 - printed from our own tree

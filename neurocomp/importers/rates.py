@@ -12,7 +12,7 @@ way to the threshold, so that spike counts are rounded instead of cut off (Bu et
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -127,11 +127,16 @@ class Conversion:
         return [{INPUT: triple} for triple in encoded]
 
     def decode(self, recordings: Sequence[Recording]) -> NDArray[Any]:
-        """What the network answers: (n,) class labels, (n, outputs) 0/1 labels, or (n, outputs) values."""
+        """What the network answers, shaped as the trained model's `predict`.
+
+        Classes: the label of the output that spiked most, the higher remaining voltage deciding between equals. Values and
+        yes/no labels: spikes and remaining voltage together are exactly the sum of what the output received.
+        """
         counts, v = output_activity(recordings)
         if self.task == "values":
             steps = np.array([[recording.steps] for recording in recordings])
-            return np.asarray((counts * THRESHOLD + v - HALF_WAY) / steps * self.scales[-1])
+            values = np.asarray((counts * THRESHOLD + v - HALF_WAY) / steps * self.scales[-1])
+            return values[:, 0] if values.shape[1] == 1 else values
         if self.task == "labels":
             yes = (counts * THRESHOLD + v > HALF_WAY).astype(np.int64)
             return yes if self.classes is None else np.asarray(self.classes[yes[:, 0]])
@@ -237,15 +242,4 @@ def output_activity(recordings: Sequence[Recording], output: str = OUTPUT) -> tu
 def winner(counts: Ints, v: Floats) -> Ints:
     """(n,) the neuron with most spikes of each sample; the higher remaining voltage decides between equals."""
     best = counts == counts.max(axis=1, keepdims=True)
-    return np.where(best, v, -np.inf).argmax(axis=1).astype(np.int64)
-
-
-def accuracy(predicted: NDArray[Any], expected: ArrayLike) -> float:
-    """Share of samples answered right, 0..1."""
-    return float(np.mean(predicted == np.asarray(expected)))
-
-
-def summary(conversion: Conversion) -> Mapping[str, float]:
-    """The activation one spike stands for, by layer."""
-    names = list(conversion.network.populations)
-    return dict(zip(names, conversion.scales.tolist(), strict=True))
+    return np.asarray(np.where(best, v, -np.inf).argmax(axis=1), np.int64)

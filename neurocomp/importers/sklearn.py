@@ -40,7 +40,7 @@ def from_sklearn(
 
 
 def convert_sklearn(mlp: Any, calibration: ArrayLike, *, name: str = "mlp", **options: Any) -> Conversion:
-    """As `from_sklearn`, with the same options, but with `encode` and `decode` beside the `network`:
+    """Convert as `from_sklearn` does, with the same options, and give `encode` and `decode` beside the `network`.
 
     conversion = convert_sklearn(mlp, X_train)
     program = nc.compile(conversion.network)

@@ -1,0 +1,47 @@
+# One door to everything. `make demo` and `make test` set up what they need in .venv; later calls are quick.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+LAVA   := lava-nc==0.10.0
+
+# What the compiled kernels are built from: their sources, and the neuron definitions their updates are generated from.
+KERNELS := $(wildcard kernels/*.pyx kernels/*.pxd kernels/*.h) setup.py backends/cpu/codegen.py ir/printers/c.py \
+           ir/neurons.py ir/model.py ir/integrators.py ir/folding.py ir/linear.py ir/expressions.py ir/program.py
+
+.PHONY: help demo test lint bench install clean
+
+help:
+	@echo "make demo     train digits, convert, run on reference, cpu and lava, compare spike by spike"
+	@echo "make test     the whole test suite"
+	@echo "make lint     ruff and mypy (strict)"
+	@echo "make bench    the benchmarks, each against the reference backend in the same run"
+	@echo "make install  only the set-up in $(VENV)"
+	@echo "make clean    remove builds and caches (not $(VENV))"
+
+demo: install
+	$(BIN)/neurocomp demo
+
+test: install
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: install
+	$(BIN)/python benchmarks/cuba.py
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml $(KERNELS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "neurocomp needs Python 3.11 or newer, and $(PYTHON) is older; try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --upgrade pip "setuptools>=77" "Cython>=3.1"
+	$(BIN)/python -m pip install -q --no-build-isolation -e ".[dev]"
+	$(BIN)/python -m pip install -q --no-deps --ignore-requires-python $(LAVA)
+	@touch $@
+
+clean:
+	rm -rf build dist *.egg-info kernels/*.so kernels/updates.pyx .mypy_cache .ruff_cache .pytest_cache .hypothesis

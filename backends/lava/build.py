@@ -1,0 +1,130 @@
+"""A compiled network as connected Lava processes. Imports Lava: only the child process may import this module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+import numpy as np
+from lava.proc.dense.process import DelayDense, Dense
+from lava.proc.io.source import RingBuffer
+from lava.proc.lif.process import LIF
+from lava.proc.sparse.process import DelaySparse, Sparse
+from lava.utils.weightutils import SignMode
+
+from neurocomp.backends.base import initial_state
+from neurocomp.backends.lava.match import library_lif
+from neurocomp.backends.lava.processes.recorders import SpikeRecorder, StateRecorder
+from neurocomp.backends.lava.processes.relay import Relay
+from neurocomp.backends.lava.processes.step_neuron import StepNeuron
+from neurocomp.backends.lava.wires import Wire, wires
+from neurocomp.ir.events import Events
+from neurocomp.ir.network import Network, Population
+
+FLOAT, FIXED = "floating_pt", "fixed_pt"
+
+
+def tag_of(net: Network) -> str:
+    """Lava's name of the network's arithmetic."""
+    programs = [x.program for x in net.populations.values() if x.program is not None]
+    return FIXED if programs and programs[0].form.arithmetic == "loihi" else FLOAT
+
+
+class Builder:
+    """Builds the processes of one run of a network.
+
+    folder: where the recorders write `spikes<k>.npy` (k-th population) and `state<k>.npy` (k-th asked state).
+    """
+
+    def __init__(self, net: Network, inputs: Mapping[str, Events], steps: int, folder: Path) -> None:
+        self.net, self.inputs, self.steps, self.folder = net, inputs, steps, folder
+        self.machine_steps = steps + net.max_lag
+        self.fixed = tag_of(net) == FIXED
+        self.neurons = {name: self._neurons(x) for name, x in net.populations.items()}
+        self._connect()
+        self.recorders = self._record_spikes()
+
+    @property
+    def root(self) -> Any:
+        """The process to run; all others are connected to it. None where there is no population."""
+        return next(iter(self.neurons.values()), None)
+
+    def record_states(self, states: Sequence[tuple[str, str]]) -> None:
+        """Add a recorder for each (population, state)."""
+        dtype = np.int64 if self.fixed else np.float64
+        for k, (name, state) in enumerate(states):
+            population, process = self.net.populations[name], self.neurons[name]
+            lif = library_lif(population)
+            var = getattr(process, lif.variables[state]) if lif else process.state
+            recorder = StateRecorder(
+                path=self.folder / f"state{k}.npy", shape=var.shape, first=population.lag, steps=self.steps, dtype=dtype
+            )
+            recorder.source.connect_var(var)
+
+    def _neurons(self, population: Population) -> Any:
+        lif, program = library_lif(population), population.program
+        if lif:
+            return LIF(shape=(population.size,), **{k: _plain(v) for k, v in lif.arguments.items()})
+        assert program is not None
+        dtype = np.int64 if self.fixed else np.float64
+        initial = np.zeros((max(len(program.form.state), 1), population.size), dtype)
+        for k, values in enumerate(initial_state(population).values()):
+            initial[k] = values
+        bias = population.bias_vector().astype(dtype)
+        return StepNeuron(form=program.form, constants=program.constants, initial=initial, bias=bias, first=population.lag)
+
+    def _connect(self) -> None:
+        sources: dict[str, Any] = {}
+        for wire in wires(self.net):
+            if wire.pre not in self.neurons and wire.pre not in sources:
+                sources[wire.pre] = RingBuffer(data=self._columns(wire.pre))
+            spikes = (self.neurons.get(wire.pre) or sources[wire.pre]).s_out
+            if wire.relayed:
+                size = self.net.node(wire.pre).size
+                columns = np.arange(size) if wire.columns is None else wire.columns
+                relay = Relay(size=size, columns=columns, wait=wire.wait)
+                spikes.connect(relay.s_in)
+                spikes = relay.s_out
+            connection = _connection(wire)
+            spikes.connect(connection.s_in)
+            connection.a_out.connect(self.neurons[wire.post].a_in)
+
+    def _columns(self, name: str) -> Any:
+        """(size, machine steps): what the input sends at each machine step."""
+        node, events = self.net.inputs[name], self.inputs.get(name)
+        data = np.zeros((node.size, self.machine_steps), np.int32 if self.fixed else np.float64)
+        if events is not None:
+            data[events.ids, events.times + node.lag] = 1 if events.payload is None else events.payload
+        return data
+
+    def _record_spikes(self) -> dict[str, Any]:
+        recorders: dict[str, Any] = {}
+        for k, (name, population) in enumerate(self.net.populations.items()):
+            path = self.folder / f"spikes{k}.npy"
+            recorder = SpikeRecorder(path=path, size=population.size, first=population.lag, steps=self.steps)
+            self.neurons[name].s_out.connect(recorder.s_in)
+            recorders[name] = recorder
+        parts = [[x for x in part if x in recorders] for part in nx.weakly_connected_components(self.net.graph)]
+        ends = [recorders[part[0]] for part in parts if part]
+        for one, other in pairwise(ends):
+            one.link_out.connect(other.link_in)
+        return recorders
+
+
+def _connection(wire: Wire) -> Any:
+    parameters = dict(wire.loihi)
+    if "sign_mode" in parameters:
+        parameters["sign_mode"] = SignMode[parameters["sign_mode"].upper()]
+    dense = isinstance(wire.weights, np.ndarray)
+    plain: Callable[..., Any] = Dense if dense else Sparse
+    delayed: Callable[..., Any] = DelayDense if dense else DelaySparse
+    parameters |= {"weights": wire.weights, "num_message_bits": wire.message_bits}
+    return plain(**parameters) if wire.delays is None else delayed(delays=wire.delays, **parameters)
+
+
+def _plain(value: Any) -> Any:
+    """A scalar as Python's own int or float, as Lava keeps it in a variable that is not an array."""
+    return value.item() if np.ndim(value) == 0 else value

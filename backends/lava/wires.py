@@ -1,0 +1,112 @@
+"""Projections as Lava connections: pure data, so that the parent process and tests can look at it without Lava.
+
+Lava's connections take one step themselves, so a delay of d steps is Lava's delay d - 1. They hold at most one synapse per
+pair of neurons and, on Loihi, delays up to 63. What does not fit goes through a `Relay` first: several synapses of one pair
+become one column each, and longer delays (float arithmetic only) wait there for a multiple of 64 steps. Columns of one
+connection, not several connections, because a negative weight exponent rounds the sum of all synapses of a step and delay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from neurocomp.ir.connectivity import Dense
+from neurocomp.ir.network import Input, LoihiSynapse, Network, Projection
+from neurocomp.ir.passes.loihi import stored_weights
+
+SLOTS = 64  # delays 0..63 in one Lava connection
+MESSAGE_BITS = 24  # of a graded spike; 0 makes Lava read spikes as true or false
+
+
+@dataclass(frozen=True)
+class Wire:
+    """One Lava Dense (array) or Sparse (csr_matrix), or their Delay variants where `delays` is given.
+
+    columns: source neuron of each column where these differ. wait: steps in the relay. loihi: Lava's parameters of the
+    same names, sign_mode by its name.
+    """
+
+    pre: str
+    post: str
+    weights: Any
+    delays: Any = None
+    columns: NDArray[np.int64] | None = None
+    wait: int = 0
+    message_bits: int = 0
+    loihi: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def relayed(self) -> bool:
+        """Whether spikes go through a relay first."""
+        return self.columns is not None or self.wait > 0
+
+
+def wires(net: Network) -> list[Wire]:
+    """All connections of a compiled network."""
+    result = []
+    for projection in net.projections.values():
+        source, population = net.node(projection.pre), net.populations[projection.post]
+        graded = isinstance(source, Input) and source.max_payload > 1
+        loihi = population.program is not None and population.program.form.arithmetic == "loihi"
+        result += _wires(projection, MESSAGE_BITS if graded else 0, loihi)
+    return result
+
+
+def _wires(projection: Projection, message_bits: int, loihi: bool) -> list[Wire]:
+    connectivity = projection.connectivity
+    if len(connectivity) == 0:
+        return []
+    parameters, weights = loihi_parameters(projection) if loihi else ({}, connectivity.weights)
+    extra = np.broadcast_to(np.asarray(projection.delay, np.int64) - 1, weights.shape)
+    common: dict[str, Any] = {"message_bits": message_bits, "loihi": parameters}
+    if isinstance(connectivity, Dense) and extra.max() < SLOTS:
+        delays = np.ascontiguousarray(extra) if extra.any() else None
+        return [Wire(projection.pre, projection.post, weights, delays, **common)]
+    pre, post = connectivity.synapses()
+    shape = (connectivity.n_post, connectivity.n_pre)
+    weights, extra, result = weights.ravel(), extra.ravel(), []
+    for bucket in np.unique(extra // SLOTS):
+        chosen = np.flatnonzero(extra // SLOTS == bucket)
+        columns, column = _columns(post[chosen], pre[chosen], shape)
+        size = (shape[0], shape[1] if columns is None else len(columns))
+        place = (post[chosen], column)
+        matrix = sp.csr_matrix((weights[chosen], place), shape=size)
+        rest = extra[chosen] - bucket * SLOTS
+        delays = sp.csr_matrix((rest, place), shape=size) if rest.any() else None
+        result.append(Wire(projection.pre, projection.post, matrix, delays, columns, int(bucket * SLOTS), **common))
+    return result
+
+
+def _columns(
+    post: NDArray[np.int64], pre: NDArray[np.int64], shape: tuple[int, int]
+) -> tuple[NDArray[np.int64] | None, NDArray[np.int64]]:
+    """(source neuron of each column or None for one column each, column of each synapse), so that no pair repeats."""
+    pair = post * shape[1] + pre
+    order = np.argsort(pair, kind="stable")
+    starts = np.flatnonzero(np.diff(pair[order], prepend=-1))
+    lengths = np.diff(starts, append=len(pair))
+    if lengths.max() == 1:
+        return None, pre
+    rank = np.empty_like(pair)
+    rank[order] = np.arange(len(pair)) - np.repeat(starts, lengths)
+    keys, column = np.unique(rank * shape[1] + pre, return_inverse=True)
+    return keys % shape[1], column.reshape(pair.shape)
+
+
+def loihi_parameters(projection: Projection) -> tuple[dict[str, Any], NDArray[np.float64]]:
+    """Lava's weight parameters and the weights before the exponent, such that Lava's own truncation changes nothing."""
+    synapse = projection.loihi or LoihiSynapse()
+    weights = np.ldexp(projection.connectivity.weights, -max(synapse.weight_exp, 0))
+    modes = (synapse.sign_mode,) if synapse.sign_mode else ("excitatory", "inhibitory", "mixed")
+    for mode in modes:
+        kept = LoihiSynapse(synapse.weight_exp, synapse.num_weight_bits, mode)
+        if np.array_equal(stored_weights(weights, kept), weights):
+            names = {"weight_exp": synapse.weight_exp, "num_weight_bits": synapse.num_weight_bits, "sign_mode": mode}
+            return names, weights
+    raise ValueError(f"projection '{projection.name}': its weights did not go through the loihi pass")

@@ -1,0 +1,62 @@
+"""The command line. Each command is one module here with a click command called `command`; adding one means adding its name."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+
+import neurocomp
+from neurocomp.ir.errors import NeurocompError
+
+COMMANDS: tuple[str, ...] = ("run", "conform", "show", "demo")
+
+
+class Failure(click.ClickException):
+    """An error of the user's model, files or machine: one message on stderr, exit code 2."""
+
+    exit_code = 2
+
+
+class Commands(click.Group):
+    """Imports a command's module when the command is used, and prints our errors without a traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of `COMMANDS`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"neurocomp.cli.{cmd_name}").command
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run, turning our errors and those of the file system into one readable message."""
+        try:
+            return super().invoke(ctx)
+        except NeurocompError as error:
+            raise Failure(str(error)) from error
+        except OSError as error:
+            if error.filename is None:
+                raise
+            raise Failure(f"{error.filename}: {error.strerror}") from error
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(neurocomp.__version__, prog_name="neurocomp")
+def main() -> None:
+    """Spiking networks with the same spikes on every backend, bit for bit.
+
+    MODEL is a network file written by neurocomp.save(net, "model.neurocomp").
+
+    \b
+    neurocomp demo                                         the whole road, on handwritten digits
+    neurocomp show model.neurocomp                         read a network
+    neurocomp run model.neurocomp --random 0.1 --steps 100 --raster spikes.png
+    neurocomp conform model.neurocomp --random 0.1 --steps 100
+
+    Exit codes: 0 fine, 1 the comparison or check failed, 2 the command could not be carried out.
+    """  # noqa: D301 - click's mark of a block that keeps its lines

@@ -1,0 +1,61 @@
+"""`neurocomp conform`: whether several backends give the same spikes and states."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from neurocomp.cli.common import compiler_options, input_options, model_argument
+from neurocomp.cli.inputs import gather
+from neurocomp.conform import conform
+from neurocomp.ir.storage import load
+
+DIFFERENT, NOTHING_COMPARED = 1, 2
+
+
+@click.command(name="conform")
+@model_argument
+@input_options
+@click.option(
+    "--targets",
+    metavar="A,B,...",
+    help="Backends to compare, the first being the one all others are compared with. Each must run.  "
+    "[default: all that can run here]",
+)
+@click.option("--states/--no-states", default=True, show_default=True, help="Also compare every state at every step.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@compiler_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    model: str,
+    source: str | None,
+    rate: float | None,
+    seed: int,
+    steps: int | None,
+    targets: str | None,
+    states: bool,
+    as_json: bool,
+    mantissa_bits: int,
+    options: dict[str, Any],
+) -> None:
+    """Run MODEL on several backends and compare spikes, states and event counters bit for bit.
+
+    Says "identical", or where each backend first parts from the first one: step, population, neuron, and the state on
+    both sides. Input files are those of `neurocomp run`.
+
+    \b
+    Example
+      neurocomp conform model.neurocomp --targets reference,cpu,lava --random 0.1 --steps 100
+
+    Exit codes: 0 identical, 1 different, 2 nothing could be compared.
+    """  # noqa: D301 - click's mark of a block that keeps its lines
+    net = load(model)
+    inputs, length = gather(net, source, rate, seed, steps)
+    wanted = [x.strip() for x in targets.split(",") if x.strip()] if targets is not None else None
+    report = conform(net, inputs, length, wanted, states=states, mantissa_bits=mantissa_bits, **options)
+    click.echo(json.dumps(report.to_dict(), indent=2, allow_nan=False) if as_json else report.text)
+    if not report.identical:
+        ctx.exit(DIFFERENT if len(report.compared) > 1 else NOTHING_COMPARED)

@@ -1,0 +1,46 @@
+"""One conformance case: a network, its inputs, and how long it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from neurocomp.ir.network import Network
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network with inputs. Every state of every population is compared, and all spikes and counters.
+
+    inputs: as for `Program.run`. options: further arguments of `compile` (mantissa_bits).
+    """
+
+    name: str
+    network: Network
+    inputs: Mapping[str, Any]
+    steps: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def record(self) -> list[str]:
+        """Everything there is to compare."""
+        states = [f"{name}.{state}" for name, x in self.network.populations.items() for state in x.neuron.model.state]
+        return ["spikes", *states]
+
+    @property
+    def arithmetic(self) -> str:
+        """Of the first population: `float` or `loihi`."""
+        return next(iter(self.network.populations.values())).neuron.model.arithmetic
+
+
+def spikes(rng: np.random.Generator, steps: int, shape: tuple[int, ...], rate: float) -> Any:
+    """A random raster (steps, *shape) of 0 and 1."""
+    return (rng.random((steps, *shape)) < rate).astype(np.int64)
+
+
+def graded(rng: np.random.Generator, steps: int, shape: tuple[int, ...], rate: float, largest: int) -> Any:
+    """A random raster of payloads in -largest..largest."""
+    return spikes(rng, steps, shape, rate) * rng.integers(-largest, largest + 1, (steps, *shape))

@@ -1,0 +1,133 @@
+"""Random valid networks over everything the IR can say; the seed decides all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from neurocomp.conformance.case import Case, graded, spikes
+from neurocomp.ir.connectivity import Connectivity, Dense, OneToOne, Sparse
+from neurocomp.ir.model import Neuron
+from neurocomp.ir.network import LoihiSynapse, Network
+from neurocomp.ir.neurons import BUILTIN, LoihiLIF
+
+DT = 1e-3
+FLOAT_MODELS = [model for model in BUILTIN if model.arithmetic == "float"]
+Generator = np.random.Generator
+
+
+def random_case(seed: int, arithmetic: str | None = None) -> Case:
+    """A random network with its inputs. arithmetic: "float", "loihi", or None for either."""
+    rng = np.random.default_rng(seed)
+    arithmetic = arithmetic or ("float", "loihi")[int(rng.integers(2))]
+    steps = int(rng.integers(10, 50))
+    net = Network(f"random-{seed}", dt=DT, integrator=str(rng.choice(["euler", "exponential", "exact"])))
+    inputs = {}
+    for k in range(int(rng.integers(1, 3))):
+        shape = _shape(rng)
+        payload = int(rng.choice([1, 1, 1, 30]))
+        net.input(f"x{k}", shape, max_payload=payload)
+        rate = float(rng.choice([0.05, 0.2, 0.6]))
+        inputs[f"x{k}"] = spikes(rng, steps, shape, rate) if payload == 1 else graded(rng, steps, shape, rate, payload)
+    for k in range(int(rng.integers(1, 5))):
+        _population(net, rng, f"p{k}", arithmetic)
+    _projections(net, rng, arithmetic)
+    options = {"mantissa_bits": int(rng.choice([8, 16, 24, 24, 31]))} if arithmetic == "float" else {}
+    return Case(net.name, net, inputs, steps, options)
+
+
+def _shape(rng: Generator) -> tuple[int, ...]:
+    return tuple(int(x) for x in rng.integers(1, 6, int(rng.integers(1, 4))))
+
+
+def _maybe_each(rng: Generator, size: int, low: float, high: float) -> Any:
+    """A scalar, or one value per neuron."""
+    return rng.uniform(low, high, size) if rng.random() < 0.4 else float(rng.uniform(low, high))
+
+
+def _population(net: Network, rng: Generator, name: str, arithmetic: str) -> None:
+    shape = _shape(rng)
+    size = int(np.prod(shape))
+    neuron = _loihi_neuron(rng, size) if arithmetic == "loihi" else _float_neuron(rng, size)
+    bias = 0.0
+    if arithmetic == "float" and rng.random() < 0.3:
+        bias = _maybe_each(rng, size, -5.0, 20.0)
+    net.population(name, neuron, shape, bias=bias)
+
+
+def _float_neuron(rng: Generator, size: int) -> Neuron:
+    model = FLOAT_MODELS[int(rng.integers(len(FLOAT_MODELS)))]
+    ranges = {"r": (0.5, 2.0), "w_in": (0.5, 2.0), "v_leak": (-0.5, 0.8), "v_threshold": (0.5, 2.0), "v_reset": (-0.5, 0.5)}
+    parameters: dict[str, Any] = {}
+    for name in model.parameters:
+        if name.startswith("tau"):
+            parameters[name] = _maybe_each(rng, size, 2e-3, 30e-3)
+        elif rng.random() < 0.4:
+            parameters[name] = _maybe_each(rng, size, *ranges[name])
+    initial = {name: _maybe_each(rng, size, -0.5, 0.5) for name in model.state if rng.random() < 0.2}
+    reset = str(rng.choice([*model.resets])) if model.resets else None
+    integrator = str(rng.choice(["euler", "exponential", "exact"])) if rng.random() < 0.3 else None
+    return model(reset=reset, integrator=integrator, initial=initial, **parameters)
+
+
+def _loihi_neuron(rng: Generator, size: int) -> Neuron:
+    def value(low: int, high: int) -> Any:
+        return rng.integers(low, high, size) if rng.random() < 0.4 else int(rng.integers(low, high))
+
+    parameters: dict[str, Any] = {"du": value(0, 4096), "dv": value(0, 4096), "vth": value(20, 800)}
+    if rng.random() < 0.4:
+        parameters |= {"bias_mant": value(-100, 200), "bias_exp": value(-2, 6)}
+    initial = {name: value(-20000, 20000) for name in ("u", "v") if rng.random() < 0.2}
+    return LoihiLIF(initial=initial, **parameters)
+
+
+def _projections(net: Network, rng: Generator, arithmetic: str) -> None:
+    """Forward edges of any delay; backward edges with enough delay for the longest cycle they can close."""
+    order = list(net.nodes)
+    populations = list(net.populations)
+    for post in populations:
+        certain = str(rng.choice(list(net.inputs)))  # every population hears at least one input
+        for pre in order:
+            source = net.populations.get(pre)
+            if (source is not None and source.neuron.model.spike is None) or (pre != certain and rng.random() > 0.5):
+                continue
+            hops = order.index(pre) - order.index(post) + 1
+            least = max(hops, 0) if pre in populations else 0
+            for _ in range(int(rng.choice([1, 1, 1, 2]))):
+                connectivity = _connectivity(net, rng, pre, post, arithmetic)
+                net.connect(pre, post, connectivity, delay=_delay(rng, connectivity, least), loihi=_synapse(rng, arithmetic))
+
+
+def _delay(rng: Generator, connectivity: Connectivity, least: int) -> Any:
+    kind = rng.random()
+    if kind < 0.4:
+        return least
+    if kind < 0.7:
+        return least + int(rng.integers(0, 8))
+    return least + rng.integers(0, 8, connectivity.weights.shape)
+
+
+def _synapse(rng: Generator, arithmetic: str) -> LoihiSynapse | None:
+    if arithmetic == "float" or rng.random() < 0.4:
+        return None
+    mode = [None, None, "mixed", "excitatory", "inhibitory"][int(rng.integers(5))]
+    return LoihiSynapse(int(rng.integers(-4, 3)), int(rng.integers(3, 9)), mode)
+
+
+def _connectivity(net: Network, rng: Generator, pre: str, post: str, arithmetic: str) -> Connectivity:
+    n_pre, n_post = net.nodes[pre].size, net.nodes[post].size
+
+    def weights(*shape: int) -> Any:
+        if arithmetic == "loihi":
+            return rng.integers(-150, 260, shape).astype(np.float64)
+        scale = 1.0 / DT if net.populations[post].neuron.model.name in ("IF", "I") else 12.0
+        return rng.normal(0.5, 1.0, shape) * scale / np.sqrt(n_pre)
+
+    bias = rng.normal(0, 3.0, n_post) if arithmetic == "float" and rng.random() < 0.2 else None
+    if n_pre == n_post and rng.random() < 0.4:
+        return OneToOne(weights(n_pre), bias=bias)
+    if rng.random() < 0.5:
+        return Dense(weights(n_post, n_pre), bias=bias)
+    count = int(rng.integers(0, n_pre * n_post + 1))
+    return Sparse((weights(count), (rng.integers(0, n_post, count), rng.integers(0, n_pre, count))), (n_post, n_pre), bias)

@@ -1,0 +1,36 @@
+"""200 random networks: identical on every backend. `NEUROCOMP_RANDOM_NETWORKS=5000` runs a long campaign."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+import neurocomp as nc
+from neurocomp.conform import compare
+from neurocomp.conformance import random_case
+
+COUNT = int(os.environ.get("NEUROCOMP_RANDOM_NETWORKS", "200"))
+
+
+@pytest.mark.parametrize("seed", range(COUNT))
+def test_cpu_equals_reference(seed, reference):
+    case = random_case(seed)
+    expected = reference(case)
+    for threads in (1, 2):
+        program = nc.compile(case.network, "cpu", threads=threads, **case.options)
+        assert compare(expected, program.run(case.inputs, case.steps, case.record)) == []
+
+
+@pytest.mark.xdist_group("lava-random")
+@pytest.mark.parametrize("seed", range(COUNT))
+def test_lava_equals_reference(seed, reference, lava_random_results):
+    assert compare(reference(random_case(seed)), lava_random_results(seed)) == []
+
+
+def test_most_random_networks_spike(reference):
+    spiking = sum(
+        any(len(result.spikes[x]) for x in case.network.populations)
+        for case, result in ((case, reference(case)) for case in map(random_case, range(100)))
+    )
+    assert spiking >= 80
