@@ -110,14 +110,14 @@ class Dense(Connectivity):
 class Sparse(Connectivity):
     """Listed synapses: a scipy sparse matrix (n_post, n_pre), or scipy's triples `(weights, (post, pre))` with `shape`.
 
-    Explicit zeros are synapses. The same pair may be listed several times in triples (several synapses, which may have
+    Of a two-dimensional array the non-zero entries are taken. Explicit zeros of the other forms are synapses. The same pair may be listed several times in triples (several synapses, which may have
     different delays). `pre` and `post` are (k,) int64, in the order given; per-synapse delays follow that order.
     """
 
     kind = "Sparse"
 
     def __init__(self, matrix: Any, shape: tuple[int, int] | None = None, bias: ArrayLike | None = None) -> None:
-        if sp.issparse(matrix):
+        if sp.issparse(matrix) or (isinstance(matrix, np.ndarray) and matrix.ndim == 2):
             coo = sp.coo_array(matrix)
             post, pre, data, shape = coo.row, coo.col, coo.data, coo.shape
         else:

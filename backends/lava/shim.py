@@ -1,8 +1,8 @@
 """lava-nc 0.10 on Python 3.11 and later, and faster to start, without touching the installed package.
 
 Its one obstacle on new Pythons is a dataclass (`ByteEncoder`) used as another dataclass's default: since 3.11 a default must be
-hashable, which `eq=False` makes it. Its compiler looks for the models of every process anew, by running all files around it; here
-it looks once for each class of processes, which takes a third off the time of a small network.
+hashable, which `eq=False` makes it. Its compiler looks for the models of every process anew, by running all files around
+it; here it looks once for each class of processes, which takes a third off the time of a small network.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ def _conditions(numbers):
         lambda inner: st.one_of(
             st.builds(Logic, st.sampled_from(["and", "or"]), inner, inner), st.builds(Unary, st.just("not"), inner)
         ),
-        max_leaves=2,
+        max_leaves=3,
     )
 
 
