@@ -52,11 +52,11 @@ class ReferenceBackend:
 def matrices_by_delay(projection: Projection) -> list[tuple[int, Any]]:
     """(delay, W) pairs with W of shape (n_post, n_pre); duplicate synapses of one delay add up."""
     connectivity = projection.connectivity
-    if isinstance(connectivity, Dense) and not np.ndim(projection.delay):
+    if isinstance(connectivity, Dense) and connectivity.columns is None and not np.ndim(projection.delay):
         return [(int(projection.delay), connectivity.weights)]
     pre, post = connectivity.synapses()
-    weights = connectivity.weights.ravel()
-    delays = np.broadcast_to(projection.delay, connectivity.weights.shape).ravel()
+    weights = connectivity.values()
+    delays = np.broadcast_to(np.ravel(projection.delay), weights.shape)
     shape = (connectivity.n_post, connectivity.n_pre)
     return [
         (int(d), sp.csr_array((weights[delays == d], (post[delays == d], pre[delays == d])), shape=shape))

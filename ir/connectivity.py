@@ -27,7 +27,7 @@ def frozen_array(values: Any, dtype: type[np.generic] | None = np.float64) -> ND
 
 
 class Connectivity(ABC):
-    """Base of all connectivities. `weights` holds one number per synapse, in the order of `synapses()`."""
+    """Base of all connectivities. `weights` holds the numbers that are stored, `values()` the weight of each synapse."""
 
     kind: ClassVar[str]
     weights: Floats
@@ -37,36 +37,52 @@ class Connectivity(ABC):
 
     @abstractmethod
     def synapses(self) -> tuple[Ints, Ints]:
-        """(pre, post): flat neuron indices of each synapse, aligned with `weights.ravel()`."""
+        """(pre, post): flat neuron indices of each synapse, in the order of `values()`."""
+
+    def values(self) -> Floats:
+        """The weight of each synapse."""
+        return self.weights.ravel()
 
     @abstractmethod
     def with_weights(self, weights: Floats, bias: Floats | None) -> Self:
         """The same structure with other numbers."""
 
     def __len__(self) -> int:
+        """Number of synapses."""
         return int(self.weights.size)
 
-    def scaled(self, gain: Floats) -> Self:
+    def expand(self) -> Sparse:
+        """The same synapses, listed."""
+        pre, post = self.synapses()
+        return Sparse((self.values(), (post, pre)), (self.n_post, self.n_pre), self.bias)
+
+    def can_scale(self, gain: Floats) -> bool:
+        """Whether `scaled` keeps the structure."""
+        return True
+
+    def scaled(self, gain: Floats) -> Connectivity:
         """Weights and bias times `gain`, a scalar or one factor per target neuron."""
+        bias = None if self.bias is None else self.bias * gain.ravel()
         if gain.ndim == 0:
-            weights = self.weights * gain
-        else:
-            _, post = self.synapses()
-            weights = self.weights * gain.ravel()[post].reshape(self.weights.shape)
-        return self.with_weights(weights, None if self.bias is None else self.bias * gain.ravel())
+            return self.with_weights(self.weights * gain, bias)
+        listed = self.expand()
+        return listed.with_weights(listed.weights * gain.ravel()[listed.post], bias)
 
     def row_lengths(self) -> Ints:
         """(n_pre,) number of synapses of each source neuron: what one of its spikes costs."""
         return np.bincount(self.synapses()[0], minlength=self.n_pre).astype(np.int64)
 
     def fan_in(self, values: Floats) -> Floats:
-        """(n_post,) sums of `values` (one per synapse, shaped as `weights`) over the synapses of each target."""
+        """(n_post,) sums of `values` (shaped as `weights`) over the synapses of each target; at least, for values >= 0."""
         return np.bincount(self.synapses()[1], weights=values.ravel(), minlength=self.n_post).astype(np.float64)
 
     def describe(self) -> str:
         """A short stable text: kind, size, range of the weights."""
-        span = f"[{self.weights.min():.6g}, {self.weights.max():.6g}]" if len(self) else "[]"
-        return f"{self.kind} {self.n_post}x{self.n_pre} synapses={len(self)} w={span}"
+        return f"{self.kind} {self.n_post}x{self.n_pre} synapses={len(self)} {self.span()}"
+
+    def span(self) -> str:
+        """The range of the weights, as text."""
+        return f"w=[{self.weights.min():.6g}, {self.weights.max():.6g}]" if self.weights.size else "w=[]"
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.describe()}{'' if self.bias is None else ' bias'})"
@@ -79,32 +95,65 @@ def _bias(bias: ArrayLike | None, n_post: int) -> Floats | None:
 
 
 class Dense(Connectivity):
-    """Every source neuron to every target neuron. weights: (n_post, n_pre); bias: scalar or (n_post,), optional."""
+    """Every source neuron to every target neuron. weights: (n_post, n_pre); bias: scalar or (n_post,), optional.
+
+    columns: optional (n_pre,) integers that say which column of the weights each source neuron uses, -1 for none; then the
+    weights have as many columns as there are different ones (a sum pool before a full matrix keeps one matrix this way).
+    """
 
     kind = "Dense"
 
-    def __init__(self, weights: ArrayLike, bias: ArrayLike | None = None) -> None:
+    def __init__(self, weights: ArrayLike, bias: ArrayLike | None = None, columns: ArrayLike | None = None) -> None:
         self.weights = frozen_array(weights)
         if self.weights.ndim != 2:
             raise ModelError(f"Dense weights have shape (n_post, n_pre); got {self.weights.shape}")
         self.n_post, self.n_pre = self.weights.shape
+        self.columns: Ints | None = None
+        if columns is not None:
+            self.columns = frozen_array(columns, np.int64)
+            self.n_pre = len(self.columns)
+            if self.columns.ndim != 1 or (
+                self.n_pre and not -1 <= self.columns.min() <= self.columns.max() < self.weights.shape[1]
+            ):
+                raise ModelError(f"Dense columns must be one-dimensional, within -1..{self.weights.shape[1] - 1}")
         try:
             self.bias = _bias(bias, self.n_post)
         except ValueError:
             raise ModelError(f"Dense bias of shape {np.asarray(bias).shape} does not fit {self.n_post} targets") from None
 
     def synapses(self) -> tuple[Ints, Ints]:
-        post, pre = np.indices(self.weights.shape, dtype=np.int64).reshape(2, -1)
-        return pre, post
+        post, pre = np.indices((self.n_post, self.n_pre), dtype=np.int64).reshape(2, -1)
+        if self.columns is None:
+            return pre, post
+        keep = self.columns[pre] >= 0
+        return pre[keep], post[keep]
+
+    def values(self) -> Floats:
+        if self.columns is None:
+            return self.weights.ravel()
+        pre, post = self.synapses()
+        return self.weights[post, self.columns[pre]]
 
     def with_weights(self, weights: Floats, bias: Floats | None) -> Self:
-        return type(self)(weights, bias)
+        return type(self)(weights, bias, self.columns)
+
+    def scaled(self, gain: Floats) -> Connectivity:
+        factor = gain if gain.ndim == 0 else gain.ravel()[:, None]
+        return self.with_weights(self.weights * factor, None if self.bias is None else self.bias * gain.ravel())
+
+    def __len__(self) -> int:
+        return int(self.row_lengths().sum())
 
     def row_lengths(self) -> Ints:
-        return np.full(self.n_pre, self.n_post, np.int64)
+        if self.columns is None:
+            return np.full(self.n_pre, self.n_post, np.int64)
+        return np.where(self.columns >= 0, self.n_post, 0).astype(np.int64)
 
     def fan_in(self, values: Floats) -> Floats:
-        return np.asarray(values.sum(axis=1), np.float64)
+        if self.columns is None:
+            return np.asarray(values.sum(axis=1), np.float64)
+        uses = np.bincount(self.columns[self.columns >= 0], minlength=values.shape[1])
+        return np.asarray((values * uses).sum(axis=1), np.float64)
 
 
 class Sparse(Connectivity):
@@ -152,6 +201,9 @@ class Sparse(Connectivity):
     def with_weights(self, weights: Floats, bias: Floats | None) -> Self:
         return type(self)((weights, (self.post, self.pre)), (self.n_post, self.n_pre), bias)
 
+    def expand(self) -> Sparse:
+        return self
+
 
 class OneToOne(Connectivity):
     """Neuron k to neuron k. weights: scalar or one per neuron; the size follows the populations when given by scalar."""
@@ -182,6 +234,9 @@ class OneToOne(Connectivity):
     def synapses(self) -> tuple[Ints, Ints]:
         ids = np.arange(self.n_pre, dtype=np.int64)
         return ids, ids
+
+    def scaled(self, gain: Floats) -> Connectivity:
+        return self.with_weights(self.weights * gain.ravel(), None if self.bias is None else self.bias * gain.ravel())
 
     def with_weights(self, weights: Floats, bias: Floats | None) -> Self:
         return type(self)(weights, self.size, bias)

@@ -1,11 +1,12 @@
 """Symbolic discretisation: from a model's differential equations to a step program and recipes for its coefficients.
 
-Three integrators, with the input `a` held constant during the step:
+Four integrators, with the input `a` held constant during the step:
 
 * `euler`: forward Euler, one equation after the other in the written order, each seeing the states already updated
   (this "current first, then voltage with the new current" order is what NIR's importers and Lava do);
 * `exponential`: each equation solved exactly in its own state, the other states held at their newest values
   (exponential Euler);
+* `decay`: the decay of `exponential` with the gains of `euler`, as Rockpool and Sinabs step their neurons;
 * `exact`: the whole linear system solved at once by its matrix exponential (Rotter & Diesmann 1999, doi:10.1007/s004220050570).
 
 Everything here is text to text; `passes/discretise.py` computes the numbers.
@@ -23,7 +24,7 @@ from neurocomp.ir.linear import REST, Terms, affine
 from neurocomp.ir.model import NeuronModel
 from neurocomp.ir.program import StepForm
 
-INTEGRATORS = ("euler", "exponential", "exact")
+INTEGRATORS = ("euler", "exponential", "exact", "decay")
 INPUT = "a"
 ZERO = Number(0)
 
@@ -74,6 +75,7 @@ def scheme(model: NeuronModel, integrator: str, reset: str | None) -> Scheme:
     for name in (*model.parameters, *model.state):
         if name in made:
             raise EquationError(f"model {model.name}: '{name}' is a name the {integrator} integrator needs; rename it")
+    updates = (*parse_statements(model.before), *updates, *parse_statements(model.after))
     return Scheme(StepForm("float", model.state, updates, spike, rules), coefficients)
 
 
@@ -129,7 +131,7 @@ def _exact(
                 factors[state] = None
             elif other == state or other in reach[state]:
                 name = f"{state}_decay" if other == state else f"{state}_{other or 'bias'}"
-                if name in coefficients or (other not in (state, REST) and name in (f"{state}_bias", f"{state}_decay")):
+                if name in coefficients or (other not in (state, REST) and other in ("bias", "decay", "next")):
                     raise EquationError(f"model {model.name}: a state named '{other}' is ambiguous beside {state}; rename it")
                 factors[other] = name
                 coefficients[name] = Coefficient("propagator", "exact", system=system, row=row, column=column)

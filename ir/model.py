@@ -10,6 +10,7 @@ from typing import Any
 from neurocomp.ir.errors import EquationError, ModelError
 from neurocomp.ir.expressions import (
     FUNCTIONS,
+    Assign,
     Expr,
     check_identifier,
     names,
@@ -29,6 +30,7 @@ class NeuronModel:
     parameters: name -> unit (SI symbol, "" for none). `defaults` gives values where the user may leave them out.
     equations: differential equations `dx/dt = ...`, one a line, in the order they are integrated; `a` is the input.
     step: instead of equations, the assignments of one step (for models that are defined in discrete time).
+    before, after: assignments carried out before and after the equations, ahead of the spike condition.
     spike: condition on the updated state, or None for an integrator that never spikes.
     resets: name -> assignments carried out where the neuron spiked; the first is the default rule.
     constraints: conditions on the parameters that `verify` checks for every neuron.
@@ -38,6 +40,8 @@ class NeuronModel:
     parameters: Mapping[str, str]
     equations: str = ""
     step: str = ""
+    before: str = ""
+    after: str = ""
     spike: str | None = None
     resets: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, float] = field(default_factory=dict)
@@ -49,7 +53,7 @@ class NeuronModel:
         check_identifier(self.name, "model name")
         for parameter in self.parameters:
             check_identifier(parameter, f"model {self.name}: parameter")
-            if parameter in RESERVED:
+            if parameter in RESERVED | {"reset", "integrator", "initial"}:  # the latter are arguments of the call
                 raise EquationError(f"model {self.name}: '{parameter}' is a reserved name; rename the parameter")
         if bool(self.equations.strip()) == bool(self.step.strip()):
             raise EquationError(f"model {self.name}: give either equations or step")
@@ -86,14 +90,16 @@ class NeuronModel:
                     )
 
     @cached_property
-    def _updates(self) -> tuple[Any, ...]:
-        return parse_statements(self.step, self.arithmetic) if self.step.strip() else parse_equations(self.equations)
+    def _updates(self) -> tuple[Assign, ...]:
+        if self.step.strip():
+            return parse_statements(self.step, self.arithmetic)
+        return (*parse_statements(self.before), *parse_equations(self.equations), *parse_statements(self.after))
 
     @cached_property
     def state(self) -> tuple[str, ...]:
         """Names of the state variables, in the order of the equations."""
         if not self.step.strip():
-            return tuple(x.target for x in self._updates)
+            return tuple(x.target for x in parse_equations(self.equations))
         pending = {x.target for x in self._updates}
         carried: dict[str, None] = {}  # read before it is assigned, or set by a reset: it lives on between steps
         for update in self._updates:
@@ -101,7 +107,7 @@ class NeuronModel:
             pending.discard(update.target)
         for text in self.resets.values():
             carried |= dict.fromkeys(x.target for x in parse_statements(text, self.arithmetic))
-        return tuple(carried)
+        return tuple(carried) or tuple(dict.fromkeys(x.target for x in self._updates))  # nothing lives on: show it all
 
     def __call__(
         self,
@@ -144,7 +150,9 @@ class NeuronModel:
 
     def __repr__(self) -> str:
         parts = [f"NeuronModel {self.name}: {self.description}".rstrip(": ")]
+        parts += [f"    before: {self.before}"] if self.before else []
         parts += [f"    {line.strip()}" for line in (self.equations or self.step).strip().splitlines()]
+        parts += [f"    after: {self.after}"] if self.after else []
         if self.spike is not None:
             parts.append(f"    spike: {self.spike}")
             parts += [f"    reset '{rule}': {text}" for rule, text in self.resets.items()]

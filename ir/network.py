@@ -136,7 +136,7 @@ class Network:
     """A spiking network: a name, a time step and a graph. SI units everywhere.
 
     dt: seconds per step. integrator: `euler`, `exponential` or `exact`, for every population that does not choose its own.
-    `graph` is live: nodes carry their `Input` or `Population` as attribute `node`, edges their `Projection` as attribute
+    `outputs` maps names to the populations that are the network's answer. `graph` is live: nodes carry their `Input` or `Population` as attribute `node`, edges their `Projection` as attribute
     `projection`, keyed by the projection's name.
     """
 
@@ -148,6 +148,7 @@ class Network:
         self.name, self.dt, self.integrator = name, float(dt), integrator
         self.graph = nx.MultiDiGraph()
         self.changes: tuple[Change, ...] = ()
+        self.outputs: dict[str, str] = {}
 
     # ---------------------------------------------------------------------------------------------------------- build
 
@@ -193,6 +194,15 @@ class Network:
         self.graph.add_edge(source, target, key=label, projection=projection)
         return projection
 
+    def output(self, name: str, node: Node | str) -> None:
+        """Name a population (or input) as an output of the network: what a user of the whole network reads."""
+        target = node if isinstance(node, str) else node.name
+        if target not in self.graph:
+            raise ModelError(f"output '{name}': there is no '{target}' in this network")
+        if name in self.outputs:
+            raise ModelError(f"there is already an output '{name}' (it is '{self.outputs[name]}'); names are unique")
+        self.outputs[name] = target
+
     def insert(self, other: Network, prefix: str) -> dict[str, str]:
         """Copy another network's nodes and projections into this one as `prefix.name`.
 
@@ -209,6 +219,7 @@ class Network:
         for projection in other.projections.values():
             pre, post, label = names[projection.pre], names[projection.post], f"{prefix}.{projection.name}"
             self.graph.add_edge(pre, post, key=label, projection=replace(projection, name=label, pre=pre, post=post))
+        self.outputs |= {f"{prefix}.{name}": names[node] for name, node in other.outputs.items()}
         return names
 
     # ----------------------------------------------------------------------------------------------------------- look
@@ -271,7 +282,7 @@ class Network:
     ) -> Network:
         """A new network with some nodes and projections replaced (same names); this one stays as it is."""
         result = copy.copy(self)
-        result.graph = nx.MultiDiGraph()
+        result.graph, result.outputs = nx.MultiDiGraph(), dict(self.outputs)
         for name, node in self.nodes.items():
             result.graph.add_node(name, node=(nodes or {}).get(name, node))
         for name, projection in self.projections.items():

@@ -6,6 +6,8 @@ A subtractive reset lowers the voltage by the threshold; a reset to value puts i
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from neurocomp.ir.model import NeuronModel
 
 _RESETS = {"value": "v = v_reset", "subtract": "v = v - v_threshold"}
@@ -108,4 +110,60 @@ LoihiLIF = NeuronModel(
     "(12-bit decays with ds_offset 1 and dm_offset 0, 24-bit state, 17-bit threshold, bias mantissa and exponent)",
 )
 
-BUILTIN: tuple[NeuronModel, ...] = (IF, LIF, CubaLIF, I, LI, CubaLI, LoihiLIF)
+Threshold = NeuronModel(
+    "Threshold",
+    parameters={"threshold": ""},
+    step="v = a",
+    spike="v > threshold",
+    resets={"value": "v = 0.0"},
+    description="spikes where the input of the step exceeds a threshold; remembers nothing",
+)
+
+Readout = NeuronModel(
+    "Readout",
+    parameters={},
+    step="v = a",
+    description="shows its input of the step as v, never spikes: for weights that lead straight to an output",
+)
+
+# Variants that trained networks of other frameworks need to run as they were trained (docs/nir.md has the measurements).
+
+_SNNTORCH = "reset by subtraction as snnTorch computes it: the reset of the last step is decided again from the stored voltage"
+
+
+def _snntorch(name: str, base: NeuronModel) -> NeuronModel:
+    return replace(
+        base,
+        name=name,
+        before="last = where(v > v_threshold, v_threshold, 0.0)",
+        spike="v - last > v_threshold",
+        resets={"subtract": "v = v - v_threshold"},
+        description=f"{base.description}; {_SNNTORCH}",
+    )
+
+
+SnnTorchLIF = _snntorch("SnnTorchLIF", LIF)
+SnnTorchCubaLIF = _snntorch("SnnTorchCubaLIF", CubaLIF)
+
+SinabsIF = replace(
+    IF,
+    name="SinabsIF",
+    after="v = max(v, -v_threshold)",
+    resets={"subtract": "v = v - v_threshold", "value": "v = v_reset"},
+    description="integrate and fire whose voltage stays at or above minus the threshold, as in Sinabs",
+)
+
+BUILTIN: tuple[NeuronModel, ...] = (
+    IF,
+    LIF,
+    CubaLIF,
+    I,
+    LI,
+    CubaLI,
+    LoihiLIF,
+    Threshold,
+    Readout,
+    SnnTorchLIF,
+    SnnTorchCubaLIF,
+    SinabsIF,
+)

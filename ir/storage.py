@@ -19,6 +19,7 @@ import numpy as np
 
 from neurocomp.ir import connectivity as conn
 from neurocomp.ir import expressions as ex
+from neurocomp.ir.convolution import AvgPool2d, Conv1d, Conv2d, SumPool2d
 from neurocomp.ir.errors import FileFormatError, NeurocompError
 from neurocomp.ir.model import Neuron, NeuronModel
 from neurocomp.ir.network import Change, Grid, Input, LoihiSynapse, Network, Population, Projection
@@ -69,6 +70,7 @@ def save(net: Network, path: str | os.PathLike[str]) -> Path:
         "name": net.name,
         "dt": net.dt,
         "integrator": net.integrator,
+        "outputs": net.outputs,
         "nodes": [writer.encode(node) for node in net.nodes.values()],
         "projections": [writer.encode(projection) for projection in net.projections.values()],
         "changes": [writer.encode(change) for change in net.changes],
@@ -167,6 +169,8 @@ class _Reader:
                 if end not in net.graph:
                     raise FileFormatError(self.source, f"projection '{projection.name}' names '{end}', which does not exist")
             net.graph.add_edge(projection.pre, projection.post, key=projection.name, projection=projection)
+        for name, population in body["outputs"].items():
+            net.output(name, population)
         net.changes = tuple(self.decode(item, (Change,)) for item in body["changes"])
         return net
 
@@ -208,10 +212,31 @@ def _sparse_fields(value: Any) -> Fields:
     }
 
 
+def _conv_fields(value: Any) -> Fields:
+    return {
+        "weights": value.weights,
+        "input_shape": value.in_shape[1:],
+        "stride": value.stride,
+        "padding": value.padding,
+        "dilation": value.dilation,
+        "groups": value.groups,
+        "bias": value.bias,
+    }
+
+
+def _conv(cls: type[Conv2d]) -> tuple[Callable[[Any], Fields], Callable[[Fields], conn.Connectivity]]:
+    def build(stored: Fields) -> conn.Connectivity:
+        value = cls.__new__(cls)  # the stored form is Conv2d's for all of them
+        Conv2d.__init__(value, **stored)
+        return value
+
+    return _conv_fields, build
+
+
 _CONNECTIVITY: Mapping[str, tuple[Callable[[Any], Fields], Callable[[Fields], conn.Connectivity]]] = {
     "Dense": (
-        lambda x: {"weights": x.weights, "bias": x.bias},
-        lambda f: conn.Dense(f["weights"], f["bias"]),
+        lambda x: {"weights": x.weights, "bias": x.bias, "columns": x.columns},
+        lambda f: conn.Dense(f["weights"], f["bias"], f["columns"]),
     ),
     "Sparse": (
         _sparse_fields,
@@ -221,4 +246,5 @@ _CONNECTIVITY: Mapping[str, tuple[Callable[[Any], Fields], Callable[[Fields], co
         lambda x: {"weights": x.weights, "size": x.size, "bias": x.bias},
         lambda f: conn.OneToOne(f["weights"], f["size"], f["bias"]),
     ),
+    **{cls.kind: _conv(cls) for cls in (Conv2d, Conv1d, SumPool2d, AvgPool2d)},
 }

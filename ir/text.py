@@ -16,6 +16,7 @@ def text(net: Network) -> str:
     for node in net.nodes.values():
         lines += _input(node) if isinstance(node, Input) else _population(node)
     lines += [_projection(projection) for projection in net.projections.values()]
+    lines += [f"  output {name} <- {node}" for name, node in net.outputs.items()]
     return "\n".join(lines)
 
 

@@ -42,6 +42,12 @@ def _graph_is_ours(net: Network) -> Iterator[Problem]:
         yield Problem(label, "several projections have this name; names are unique")
 
 
+def _outputs(net: Network) -> Iterator[Problem]:
+    for name, node in net.outputs.items():
+        if node not in net.nodes:
+            yield Problem(name, f"this output is '{node}', which does not exist (any more)")
+
+
 def _projection_ends(net: Network) -> Iterator[Problem]:
     for projection in net.projections.values():
         post, pre = net.nodes.get(projection.post), net.nodes.get(projection.pre)
@@ -84,7 +90,13 @@ def _projection_numbers(net: Network) -> Iterator[Problem]:
 def _delays(net: Network) -> Iterator[Problem]:
     for projection in net.projections.values():
         delay, connectivity = np.asarray(projection.delay), projection.connectivity
-        if delay.ndim and delay.shape != connectivity.weights.shape:
+        if delay.ndim and len(connectivity) != connectivity.weights.size:
+            yield Problem(
+                projection.name,
+                f"a delay per synapse needs synapses that are stored one by one, but this {connectivity.kind} shares its weights; "
+                "use connectivity.expand()",
+            )
+        elif delay.ndim and delay.shape != connectivity.weights.shape:
             yield Problem(
                 projection.name,
                 f"per-synapse delays have shape {delay.shape}, the {connectivity.kind} weights {connectivity.weights.shape}",
@@ -171,6 +183,7 @@ def _first(values: Any) -> Any:
 
 RULES: tuple[Callable[[Network], Iterator[Problem]], ...] = (
     _graph_is_ours,
+    _outputs,
     _projection_ends,
     _projection_shapes,
     _projection_numbers,

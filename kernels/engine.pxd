@@ -7,6 +7,11 @@ cdef enum:
     MAX_THREADS = 64
     MAX_STATES = 16
     MAX_CONSTANTS = 64
+    SPARSE = 0                 # how a projection's synapses are stored
+    DENSE = 1
+    CONV = 2
+
+from neurocomp.kernels.delivery cimport Patches
 
 ctypedef void (*update_fn)(
     ptrdiff_t n, const void* a, void* const* state, const void* const* constants, unsigned char* fired
@@ -60,9 +65,11 @@ cdef struct Projection:
     int post
     int n_delays
     int shift                  # sums of each step and delay are shifted right by this
-    bint dense
+    int kind                   # SPARSE, DENSE or CONV
     const int64_t* delays      # n_delays machine steps, ascending
-    const int32_t* weights     # dense: n_pre x n_post grid units
+    const int32_t* weights     # dense: rows x n_post grid units
+    const int32_t* rows        # dense: row of each source neuron, -1 for none; NULL: its own
+    Patches conv               # convolution
     const int64_t* segments[MAX_THREADS]   # sparse, by thread: the synapses of (pre, delay) are segments[i] .. segments[i + 1]
     const int32_t* targets[MAX_THREADS]    # sparse, by thread: target neuron of each synapse
     const int32_t* values[MAX_THREADS]     # sparse, by thread: grid units of each synapse
@@ -90,7 +97,7 @@ cdef class Engine:
     cdef void deliver(self, int index, int k, int64_t step) noexcept nogil
     cdef void update(self, int index, int k, int64_t step, int64_t t) noexcept nogil
     cdef Node* node_at(self, int index) except NULL
-    cdef Node* _new_node(self, int64_t size, int64_t lag) except NULL
+    cdef Node* _new_node(self, int64_t size, int64_t lag, int64_t align) except NULL
     cdef Projection* _new_projection(self, int pre, int post, const int64_t[::1] delays, int shift) except NULL
     cdef uintptr_t _hold(self, array)
     cdef bint _interrupted(self)

@@ -22,11 +22,27 @@ class Engine:
         integer: bool,
         wide: bool,
         spikes: bool,
+        align: int = 16,
     ) -> int: ...
     def add_sparse(
         self, pre: int, post: int, delays: NDArray[int64], shift: int, blocks: list[tuple[Offsets, Ids, Ids]]
     ) -> None: ...
-    def add_dense(self, pre: int, post: int, delays: NDArray[int64], shift: int, weights: NDArray[int32]) -> None: ...
+    def add_dense(
+        self, pre: int, post: int, delays: NDArray[int64], shift: int, weights: NDArray[int32], rows: NDArray[int32] | None = None
+    ) -> None: ...
+    def add_conv(
+        self,
+        pre: int,
+        post: int,
+        delays: NDArray[int64],
+        shift: int,
+        weights: NDArray[int32],
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        groups: int,
+        y_taps: tuple[NDArray[int32], NDArray[int32]],
+        x_taps: tuple[NDArray[int32], NDArray[int32]],
+    ) -> None: ...
     def seal(self) -> None: ...
     def reset(self) -> None: ...
     def run(

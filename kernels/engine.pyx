@@ -15,61 +15,21 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uintptr_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 
-ctypedef fused acc_t:
-    int32_t
-    int64_t
+from neurocomp.kernels.delivery cimport Patches, acc_t, add_patches, add_rows, add_segments, add_shifted
 
+# ------------------------------------------------------------------------------------------------ input, spikes out, logs
 
-# ------------------------------------------------------------------------------------------------------------ inner loops
-
-cdef int64_t add_segments(
-    acc_t* acc, const int64_t* segments, const int32_t* targets, const int32_t* values, int64_t stride, int64_t slot,
+cdef int64_t add_events(
+    acc_t* acc, Projection* projection, int k, int d, int64_t n_post, int64_t lo, int64_t hi,
     const int32_t* ids, const int32_t* payload, int64_t count
 ) noexcept nogil:
-    """Add the synapses with delay number `slot` of `count` spikes; returns how many there were."""
-    cdef int64_t i, j, begin, end, done = 0
-    cdef acc_t factor
-    for i in range(count):
-        begin = segments[ids[i] * stride + slot]
-        end = segments[ids[i] * stride + slot + 1]
-        done += end - begin
-        if payload == NULL:
-            for j in range(begin, end):
-                acc[targets[j]] += values[j]
-        else:
-            factor = payload[i]
-            for j in range(begin, end):
-                acc[targets[j]] += values[j] * factor
-    return done
-
-
-cdef int64_t add_rows(
-    acc_t* acc, const int32_t* weights, int64_t n_post, int64_t lo, int64_t hi,
-    const int32_t* ids, const int32_t* payload, int64_t count
-) noexcept nogil:
-    """Add columns lo..hi of the contiguous rows of `count` spikes."""
-    cdef int64_t i, j, n = hi - lo
-    cdef acc_t factor
-    cdef acc_t* to = acc + lo
-    cdef const int32_t* row
-    for i in range(count):
-        row = weights + ids[i] * n_post + lo
-        if payload == NULL:
-            for j in range(n):
-                to[j] += row[j]
-        else:
-            factor = payload[i]
-            for j in range(n):
-                to[j] += row[j] * factor
-    return count * n
-
-
-cdef void add_shifted(acc_t* acc, acc_t* scratch, int64_t lo, int64_t hi, int shift) noexcept nogil:
-    """Add the floor of scratch / 2**shift, and clear the scratch."""
-    cdef int64_t j
-    for j in range(lo, hi):
-        acc[j] += scratch[j] >> shift
-        scratch[j] = 0
+    """Deliver `count` spikes over a projection's synapses of delay number d, in the way they are stored."""
+    if projection.kind == DENSE:
+        return add_rows(acc, projection.weights, projection.rows, n_post, lo, hi, ids, payload, count)
+    if projection.kind == CONV:
+        return add_patches(acc, &projection.conv, lo, hi, ids, payload, count)
+    return add_segments(
+        acc, projection.segments[k], projection.targets[k], projection.values[k], projection.n_delays, d, ids, payload, count)
 
 
 cdef void take_input(
@@ -169,7 +129,7 @@ cdef class Engine:
             raise IndexError(f"node {index} is outside 0..{self.n_nodes - 1}")
         return &self.nodes[index]
 
-    cdef Node* _new_node(self, int64_t size, int64_t lag) except NULL:
+    cdef Node* _new_node(self, int64_t size, int64_t lag, int64_t align) except NULL:
         cdef int k
         cdef void* grown
         cdef int64_t even
@@ -186,8 +146,10 @@ cdef class Engine:
         cdef Node* node = &self.nodes[self.n_nodes]
         memset(node, 0, sizeof(Node))
         node.size, node.lag = size, lag
-        for k in range(self.threads + 1):  # ranges in multiples of 16 neurons, so that threads share no cache line
-            even = (size * k // self.threads + 8) // 16 * 16
+        if align < 1:
+            raise ValueError(f"align must be positive, not {align}")
+        for k in range(self.threads + 1):
+            even = (size * k // self.threads + align // 2) // align * align
             node.bounds[k] = min(max(even, 0), size)
         node.bounds[0], node.bounds[self.threads] = 0, size
         node.ids = <int32_t*>self._hold(np.zeros(self.ring * size, np.int32))
@@ -202,7 +164,7 @@ cdef class Engine:
 
     def add_input(self, int64_t size, int64_t lag, bint graded):
         """Add an input. Returns its index."""
-        cdef Node* node = self._new_node(size, lag)
+        cdef Node* node = self._new_node(size, lag, 16)
         node.is_input, node.graded, node.spikes = True, graded, True
         if graded:
             node.payload = <int32_t*>self._hold(np.zeros(self.ring * size, np.int32))
@@ -210,13 +172,14 @@ cdef class Engine:
 
     def add_population(
         self, int64_t size, int64_t lag, update, list state, list constants, const int64_t[::1] bias,
-        double scale, bint integer, bint wide, bint spikes
+        double scale, bint integer, bint wide, bint spikes, int64_t align=16
     ):
         """Add a population. Returns its index.
 
         update: capsule of the compiled step. state: arrays of `size`, changed in place. constants: arrays of `size` or
         of one value. bias: `size` grid units. scale: value of a grid unit. integer: int64 state and constants, else
-        float64. wide: int64 accumulator, else int32.
+        float64. wide: int64 accumulator, else int32. align: threads own ranges in multiples of it (16 keeps them on cache
+        lines of their own; targets of convolutions need multiples of the output plane).
         """
         cdef int k
         dtype = np.int64 if integer else np.float64
@@ -231,7 +194,7 @@ cdef class Engine:
         if bias.shape[0] != size:
             raise ValueError(f"bias has {bias.shape[0]} values for {size} neurons")
         cdef update_fn function = <update_fn>PyCapsule_GetPointer(update, "neurocomp.update")
-        cdef Node* node = self._new_node(size, lag)
+        cdef Node* node = self._new_node(size, lag, align)
         self.keep.append(update)
         node.update, node.integer, node.wide, node.spikes, node.scale = function, integer, wide, spikes, scale
         node.n_state, node.n_constants = len(state), len(constants)
@@ -285,10 +248,10 @@ cdef class Engine:
         if len(blocks) != self.threads:
             raise ValueError(f"{len(blocks)} blocks for {self.threads} threads")
         for k, (segments, targets, values) in enumerate(blocks):
-            _check("segments", segments, np.int64, source.size * delays.shape[0] + 1)
+            _check("segments", segments, np.int64, (source.size * delays.shape[0] + 1,))
             total = int(segments[segments.shape[0] - 1])
-            _check("targets", targets, np.int32, total)
-            _check("values", values, np.int32, total)
+            _check("targets", targets, np.int32, (total,))
+            _check("values", values, np.int32, (total,))
             if segments[0] != 0 or (np.diff(segments) < 0).any():
                 raise ValueError("segments must ascend from 0")
             if len(targets) and (targets.min() < target.bounds[k] or targets.max() >= target.bounds[k + 1]):
@@ -300,16 +263,62 @@ cdef class Engine:
             new.values[k] = <const int32_t*>self._hold(values)
         self.n_projections += 1
 
-    def add_dense(self, int pre, int post, const int64_t[::1] delays, int shift, const int32_t[:, ::1] weights):
-        """Add all-to-all synapses of one delay. weights: (n_pre, n_post) grid units."""
+    def add_dense(self, int pre, int post, const int64_t[::1] delays, int shift, weights, rows=None):
+        """Add all-to-all synapses of one delay.
+
+        weights: (n_rows, n_post) int32 grid units. rows: (n_pre,) int32, the row of each source neuron, -1 for none;
+        None: source neuron i has row i.
+        """
+        cdef int64_t n_pre = self.node_at(pre).size, n_post = self.node_at(post).size
         if delays.shape[0] != 1:
             raise ValueError(f"a dense projection has one delay, not {delays.shape[0]}")
-        if weights.shape[0] != self.node_at(pre).size or weights.shape[1] != self.node_at(post).size:
-            raise ValueError(f"weights of shape ({weights.shape[0]}, {weights.shape[1]}) do not fit the nodes")
+        n_rows = n_pre if rows is None else weights.shape[0]
+        _check("weights", weights, np.int32, (n_rows, n_post))
+        if rows is not None:
+            _check("rows", rows, np.int32, (n_pre,))
+            if rows.min() < -1 or rows.max() >= n_rows:
+                raise ValueError(f"rows must be in -1..{n_rows - 1}")
         cdef Projection* new = self._new_projection(pre, post, delays, shift)
-        new.dense = True
-        new.weights = &weights[0, 0]
-        self.keep.append(weights)
+        new.kind = DENSE
+        new.weights = <const int32_t*>self._hold(weights)
+        new.rows = NULL if rows is None else <const int32_t*>self._hold(rows)
+        self.n_projections += 1
+
+    def add_conv(
+        self, int pre, int post, const int64_t[::1] delays, int shift, weights, in_shape, out_shape, int groups, y_taps, x_taps
+    ):
+        """Add a convolution of one delay.
+
+        weights: (channels in, kernel height, kernel width, channels out / groups) int32 grid units. in_shape, out_shape:
+        (channels, height, width). y_taps, x_taps: per axis (first (size + 1,), pairs (k, 2)) int32: the (kernel index,
+        output coordinate) pairs of every input coordinate.
+        """
+        cdef int k
+        cdef Node* target = self.node_at(post)
+        (c_in, height, width), (c_out, out_height, out_width) = in_shape, out_shape
+        if delays.shape[0] != 1:
+            raise ValueError(f"a convolution has one delay, not {delays.shape[0]}")
+        if c_in * height * width != self.node_at(pre).size or c_out * out_height * out_width != target.size:
+            raise ValueError(f"shapes {in_shape} and {out_shape} do not fit the nodes")
+        if groups < 1 or c_in % groups or c_out % groups:
+            raise ValueError(f"{groups} groups do not divide {c_in} and {c_out} channels")
+        for k in range(self.threads + 1):
+            if target.bounds[k] % (out_height * out_width):
+                raise ValueError(f"threads must own whole channels of node {post}: add it with align={out_height * out_width}")
+        if weights.ndim != 4:
+            raise ValueError("weights must have four dimensions")
+        _check("weights", weights, np.int32, (c_in, weights.shape[1], weights.shape[2], c_out // groups))
+        _check_taps("y_taps", y_taps, height, weights.shape[1], out_height)
+        _check_taps("x_taps", x_taps, width, weights.shape[2], out_width)
+        cdef Projection* new = self._new_projection(pre, post, delays, shift)
+        new.kind = CONV
+        new.conv.plane, new.conv.width = height * width, width
+        new.conv.out_plane, new.conv.out_width = out_height * out_width, out_width
+        new.conv.group_in, new.conv.group_out = c_in // groups, c_out // groups
+        new.conv.kernel_height, new.conv.kernel_width = weights.shape[1], weights.shape[2]
+        new.conv.weights = <const int32_t*>self._hold(weights)
+        new.conv.y_first, new.conv.y_taps = <const int32_t*>self._hold(y_taps[0]), <const int32_t*>self._hold(y_taps[1])
+        new.conv.x_first, new.conv.x_taps = <const int32_t*>self._hold(x_taps[0]), <const int32_t*>self._hold(x_taps[1])
         self.n_projections += 1
 
     def seal(self):
@@ -526,18 +535,10 @@ cdef class Engine:
                     at = slot * pre.size + pre.bounds[source]
                     ids = pre.ids + at
                     payload = pre.payload + at if pre.graded else NULL
-                    if projection.dense and post.wide:
-                        found += add_rows(<int64_t*>to, projection.weights, post.size, lo, hi, ids, payload, count)
-                    elif projection.dense:
-                        found += add_rows(<int32_t*>to, projection.weights, post.size, lo, hi, ids, payload, count)
-                    elif post.wide:
-                        found += add_segments(
-                            <int64_t*>to, projection.segments[k], projection.targets[k], projection.values[k],
-                            projection.n_delays, d, ids, payload, count)
+                    if post.wide:
+                        found += add_events(<int64_t*>to, projection, k, d, post.size, lo, hi, ids, payload, count)
                     else:
-                        found += add_segments(
-                            <int32_t*>to, projection.segments[k], projection.targets[k], projection.values[k],
-                            projection.n_delays, d, ids, payload, count)
+                        found += add_events(<int32_t*>to, projection, k, d, post.size, lo, hi, ids, payload, count)
                 projection.events[k] += found
                 if projection.shift and found and post.wide:
                     add_shifted(<int64_t*>post.acc, <int64_t*>post.scratch, lo, hi, projection.shift)
@@ -579,17 +580,27 @@ cdef class Engine:
             self.failed = 1
 
 
-def _check(name, array, dtype, size):
-    if array.dtype != dtype or array.shape != (size,) or not array.flags.c_contiguous:
-        raise ValueError(f"{name} must be a contiguous {np.dtype(dtype).name} array of {size} values")
+def _check(name, array, dtype, shape):
+    if array.dtype != dtype or array.shape != tuple(shape) or not array.flags.c_contiguous:
+        raise ValueError(f"{name} must be a contiguous {np.dtype(dtype).name} array of shape {tuple(shape)}")
+
+
+def _check_taps(name, taps, size, kernel, out):
+    first, pairs = taps
+    _check(name, first, np.int32, (size + 1,))
+    _check(name, pairs, np.int32, (int(first[size]), 2))
+    if first[0] != 0 or (np.diff(first) < 0).any():
+        raise ValueError(f"{name} must ascend from 0")
+    if len(pairs) and (pairs.min() < 0 or pairs[:, 0].max() >= kernel or pairs[:, 1].max() >= out):
+        raise ValueError(f"{name} leave the kernel or the output")
 
 
 def _check_input(size, is_input, graded, steps, offsets, ids, payload):
     if not is_input:
         raise ValueError("events can only be given to inputs")
-    _check("offsets", offsets, np.int64, steps + 1)
+    _check("offsets", offsets, np.int64, (steps + 1,))
     total = int(offsets[steps])
-    _check("ids", ids, np.int32, total)
+    _check("ids", ids, np.int32, (total,))
     counts = np.diff(offsets)
     if offsets[0] != 0 or (counts < 0).any() or counts.max() > size:
         raise ValueError("offsets must ascend from 0 by at most the number of neurons")
@@ -598,4 +609,4 @@ def _check_input(size, is_input, graded, steps, offsets, ids, payload):
     if graded != (payload is not None):
         raise ValueError("graded inputs need payloads, others have none")
     if payload is not None:
-        _check("payload", payload, np.int32, total)
+        _check("payload", payload, np.int32, (total,))

@@ -7,10 +7,24 @@ from neurocomp.importers.rates import Conversion
 from neurocomp.importers.sklearn import convert_sklearn, from_sklearn
 from neurocomp.ir import errors
 from neurocomp.ir.connectivity import Dense, OneToOne, Sparse
+from neurocomp.ir.convolution import AvgPool2d, Conv1d, Conv2d, SumPool2d
 from neurocomp.ir.events import Events
 from neurocomp.ir.model import Neuron, NeuronModel
 from neurocomp.ir.network import Input, LoihiSynapse, Network, Population, Projection
-from neurocomp.ir.neurons import IF, LI, LIF, CubaLI, CubaLIF, I, LoihiLIF
+from neurocomp.ir.neurons import (
+    IF,
+    LI,
+    LIF,
+    CubaLI,
+    CubaLIF,
+    I,
+    LoihiLIF,
+    Readout,
+    SinabsIF,
+    SnnTorchCubaLIF,
+    SnnTorchLIF,
+    Threshold,
+)
 from neurocomp.ir.storage import load, save
 from neurocomp.ir.text import text
 from neurocomp.ir.verify import verify
@@ -24,7 +38,10 @@ __all__ = [
     "IF",
     "LI",
     "LIF",
+    "AvgPool2d",
     "ConformanceReport",
+    "Conv1d",
+    "Conv2d",
     "Conversion",
     "Counters",
     "CubaLI",
@@ -43,8 +60,14 @@ __all__ = [
     "Population",
     "Program",
     "Projection",
+    "Readout",
     "Recording",
+    "SinabsIF",
+    "SnnTorchCubaLIF",
+    "SnnTorchLIF",
     "Sparse",
+    "SumPool2d",
+    "Threshold",
     "compare",
     "compile",
     "conform",

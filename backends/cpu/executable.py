@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from neurocomp.backends.base import Counters, Record, Result, initial_state, readable_state
 from neurocomp.backends.cpu import layout
 from neurocomp.backends.cpu.codegen import digest
+from neurocomp.ir.connectivity import Dense
+from neurocomp.ir.convolution import Conv2d
 from neurocomp.ir.errors import UnsupportedError
 from neurocomp.ir.events import Events
 from neurocomp.ir.network import Input, Network, Population
@@ -54,6 +56,7 @@ class CpuExecutable:
             integer,
             grid.bits == 64,
             program.spikes,
+            layout.channel_plane(self.net.incoming(node.name)),
         )
 
     def _compiled(self, node: Population) -> object:
@@ -77,13 +80,23 @@ class CpuExecutable:
             grid = self.net.populations[projection.post].grid
             assert grid is not None
             pre, post = self.index[projection.pre], self.index[projection.post]
-            delays = layout.delays_of(projection)
-            if layout.is_dense(projection):
-                rows = layout.dense_rows(projection, grid.exponent)
-                self.engine.add_dense(pre, post, delays, projection.shift, rows)
+            where = (pre, post, layout.delays_of(projection), projection.shift)
+            connectivity = projection.connectivity
+            if isinstance(connectivity, Conv2d):
+                self.engine.add_conv(
+                    *where,
+                    layout.conv_weights(connectivity, grid.exponent),
+                    connectivity.in_shape,
+                    connectivity.output_shape,
+                    connectivity.groups,
+                    layout.conv_taps(connectivity, 0),
+                    layout.conv_taps(connectivity, 1),
+                )
+            elif isinstance(connectivity, Dense) and not np.ndim(projection.delay):
+                rows = None if connectivity.columns is None else connectivity.columns.astype(np.int32)
+                self.engine.add_dense(*where, layout.dense_rows(connectivity, grid.exponent), rows)
             else:
-                blocks = layout.sparse_blocks(projection, grid.exponent, self.engine.bounds(post))
-                self.engine.add_sparse(pre, post, delays, projection.shift, blocks)
+                self.engine.add_sparse(*where, layout.sparse_blocks(projection, grid.exponent, self.engine.bounds(post)))
             self.projections.append(projection.name)
 
     def reset(self) -> None:

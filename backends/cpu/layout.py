@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.ir.connectivity import Dense
+from neurocomp.ir.convolution import Conv2d
 from neurocomp.ir.network import Projection
 
 Block = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]
@@ -19,14 +21,30 @@ def grid_units(values: NDArray[np.float64], exponent: int) -> NDArray[np.int32]:
     return np.ldexp(values, -exponent).astype(np.int32)
 
 
-def is_dense(projection: Projection) -> bool:
-    """Whether the projection keeps its matrix: all to all, with one delay."""
-    return isinstance(projection.connectivity, Dense) and not np.ndim(projection.delay)
+def dense_rows(connectivity: Dense, exponent: int) -> NDArray[np.int32]:
+    """(columns, n_post) weights in grid units, one contiguous row per source neuron or column."""
+    return np.ascontiguousarray(grid_units(connectivity.weights, exponent).T)
 
 
-def dense_rows(projection: Projection, exponent: int) -> NDArray[np.int32]:
-    """(n_pre, n_post) weights in grid units, one contiguous row per source neuron."""
-    return np.ascontiguousarray(grid_units(projection.connectivity.weights, exponent).T)
+def conv_weights(connectivity: Conv2d, exponent: int) -> NDArray[np.int32]:
+    """(channels in, kernel height, kernel width, channels out / groups) weights in grid units."""
+    c_out, per_group, *kernel = connectivity.weights.shape
+    grouped = grid_units(connectivity.weights, exponent).reshape(connectivity.groups, -1, per_group, *kernel)
+    moved = np.moveaxis(grouped, 1, -1)  # (groups, in per group, height, width, out per group)
+    return np.ascontiguousarray(moved.reshape(-1, *kernel, c_out // connectivity.groups))
+
+
+def conv_taps(connectivity: Conv2d, axis: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """(offsets, pairs): the (kernel index, output coordinate) pairs of every input coordinate along an axis."""
+    taps = connectivity.taps(axis)
+    first = np.cumsum([0, *map(len, taps)]).astype(np.int32)
+    return first, np.array([pair for pairs in taps for pair in pairs], np.int32).reshape(-1, 2)
+
+
+def channel_plane(projections: Sequence[Projection]) -> int:
+    """Threads own ranges of a population in multiples of this: 16, or whole channels where convolutions arrive."""
+    planes = [int(np.prod(x.connectivity.output_shape[1:])) for x in projections if isinstance(x.connectivity, Conv2d)]
+    return math.lcm(*planes) if planes else 16
 
 
 def delays_of(projection: Projection) -> NDArray[np.int64]:
@@ -38,9 +56,9 @@ def sparse_blocks(projection: Projection, exponent: int, bounds: Sequence[int]) 
     """Per thread (segments, targets, values); see `Engine.add_sparse`."""
     connectivity = projection.connectivity
     pre, post = connectivity.synapses()
-    values = grid_units(connectivity.weights, exponent).ravel()
+    values = grid_units(connectivity.values(), exponent)
     delays = delays_of(projection)
-    slot = np.searchsorted(delays, np.broadcast_to(projection.delay, connectivity.weights.shape).ravel())
+    slot = np.searchsorted(delays, np.broadcast_to(np.ravel(projection.delay), values.shape))
     row = pre * len(delays) + slot
     order = np.lexsort((post, row))
     row, post, values = row[order], post[order].astype(np.int32), values[order]

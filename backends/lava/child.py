@@ -25,17 +25,27 @@ PR_SET_PDEATHSIG = 1
 LOOK = 0.2  # seconds between looks at Lava's processes
 
 
-def die_with_parent() -> None:
-    """Have the kernel end this process, and every process it forks, when its parent ends (Linux only)."""
-    if not sys.platform.startswith("linux"):
-        return
-    prctl = ctypes.CDLL(None).prctl
+def end_on_request(parent: int) -> None:
+    """End at SIGTERM, between two steps of Python: a semaphore half made would leave its file in /dev/shm.
 
-    def ask() -> None:
-        prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    On Linux the kernel sends SIGTERM also when the parent ends, to this process and to every process it forks.
+    """
+    prctl = ctypes.CDLL(None).prctl if sys.platform.startswith("linux") else None
 
-    ask()
-    os.register_at_fork(after_in_child=ask)
+    def die_with(parent: int) -> None:
+        if prctl is not None:
+            prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it ended before we could ask
+            os._exit(1)
+
+    def in_fork() -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        die_with(own)
+
+    own = os.getpid()  # Lava's processes do not fork any further
+    signal.signal(signal.SIGTERM, lambda number, frame: os._exit(128 + number))
+    die_with(parent)
+    os.register_at_fork(after_in_child=in_fork)
 
 
 @contextlib.contextmanager
@@ -97,9 +107,7 @@ def run_job(job: JobFiles, fail: Callable[[str], None]) -> None:
 def main(folder: Path) -> int:
     """Run all jobs of a folder. Returns the exit status."""
     parent, count = read_manifest(folder)
-    die_with_parent()
-    if os.getppid() != parent:
-        return 1
+    end_on_request(parent)
     from neurocomp.backends.lava.shim import prepare_lava
 
     prepare_lava()

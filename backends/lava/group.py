@@ -1,7 +1,7 @@
 """A child process as leader of its own session, of which nothing remains afterwards: no process and no shared memory.
 
 SIGTERM goes first: Python's resource tracker survives it and removes the shared memory of the dead. What is still there after
-`GRACE` seconds gets SIGKILL, and its shared memory is removed here.
+`GRACE` seconds gets SIGKILL; what shared memory the tracker could not remove is removed here.
 """
 
 from __future__ import annotations
@@ -44,13 +44,14 @@ def process_group(
 def end(process: subprocess.Popen[bytes]) -> None:
     """End a process and everything in its session."""
     group = process.pid
+    segments = _segments(group)
     _signal(group, signal.SIGTERM)
     if not _gone(process, group, GRACE):
-        segments = _segments(group)
+        segments |= _segments(group)
         _signal(group, signal.SIGKILL)
         _gone(process, group, GRACE)
-        for segment in segments:
-            segment.unlink(missing_ok=True)
+    for segment in segments:
+        segment.unlink(missing_ok=True)
 
 
 def members(group: int) -> list[int]:

@@ -64,7 +64,7 @@ def _coefficient(coefficient: Coefficient, values: dict[str, Any], dt: float) ->
     if coefficient.role == "decay":
         return 1.0 + dt * own if coefficient.integrator == "euler" else numerics.exp(dt * own)
     term = np.asarray(numpy_value(coefficient.term, values), np.float64)
-    growth = np.asarray(dt) if coefficient.integrator == "euler" else numerics.relative_growth(own, dt)
+    growth = np.asarray(dt) if coefficient.integrator in ("euler", "decay") else numerics.relative_growth(own, dt)
     return growth * term
 
 

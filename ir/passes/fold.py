@@ -36,6 +36,8 @@ class Fold(Pass):
             if folded is None:
                 continue
             program, gain = folded
+            if not all(x.connectivity.can_scale(gain) for x in net.incoming(population.name)):
+                continue  # a convolution shares its weights among neurons, so it cannot take a gain for each
             nodes[population.name] = replace(population, program=program, bias=population.bias_vector() * gain)
             for projection in net.incoming(population.name):
                 scaled = replace(projection, connectivity=projection.connectivity.scaled(gain))

@@ -65,8 +65,25 @@ def _lags(net: Network) -> dict[str, int]:
         raise _impossible(graph) from None
 
 
+def _negative_cycle(graph: nx.DiGraph[object]) -> list[str]:
+    """A cycle with fewer steps of delay than hops, by Bellman and Ford (networkx's may return one that is not negative)."""
+    distance, before = dict.fromkeys(graph, 0), dict[object, object]()
+    moved: object = None
+    for _ in range(len(graph)):
+        for pre, post, length in graph.edges(data="weight"):
+            if distance[pre] + length < distance[post]:
+                distance[post], before[post], moved = distance[pre] + length, pre, post
+    for _ in range(len(graph)):  # from a node that still moves, back into the cycle that moves it
+        moved = before[moved]
+    cycle, node = [str(moved)], before[moved]
+    while node != moved:
+        cycle.append(str(node))
+        node = before[node]
+    return cycle[::-1]
+
+
 def _impossible(graph: nx.DiGraph[object]) -> RetimeError:
-    cycle = [str(x) for x in nx.find_negative_cycle(graph, _ORIGIN)[:-1]]
+    cycle = _negative_cycle(graph)
     start = cycle.index(min(cycle))
     cycle = cycle[start:] + cycle[:start]
     hops = list(zip(cycle, [*cycle[1:], cycle[0]], strict=True))

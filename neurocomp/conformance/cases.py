@@ -9,9 +9,23 @@ import numpy as np
 
 from neurocomp.conformance.case import Case, graded, spikes
 from neurocomp.ir.connectivity import Connectivity, Dense, OneToOne, Sparse
+from neurocomp.ir.convolution import AvgPool2d, Conv1d, Conv2d, SumPool2d
 from neurocomp.ir.model import Neuron, NeuronModel
 from neurocomp.ir.network import LoihiSynapse, Network
-from neurocomp.ir.neurons import IF, LI, LIF, CubaLI, CubaLIF, I, LoihiLIF
+from neurocomp.ir.neurons import (
+    IF,
+    LI,
+    LIF,
+    CubaLI,
+    CubaLIF,
+    I,
+    LoihiLIF,
+    Readout,
+    SinabsIF,
+    SnnTorchCubaLIF,
+    SnnTorchLIF,
+    Threshold,
+)
 
 DT = 1e-3
 STEPS = 40
@@ -34,7 +48,17 @@ def neuron(model: NeuronModel, rng: Generator, size: int, **extra: Any) -> Neuro
 
 
 def _scale(model: NeuronModel, fan_in: int) -> float:
-    gain = {"IF": 1.0, "I": 1.0, "LIF": 8e-3, "LI": 8e-3, "CubaLIF": 2e-2, "CubaLI": 2e-2}[model.name]
+    gain = {
+        **dict.fromkeys(("SinabsIF", "Threshold", "Readout"), 1e-3),
+        "SnnTorchLIF": 8e-3,
+        "SnnTorchCubaLIF": 2e-2,
+        "IF": 1.0,
+        "I": 1.0,
+        "LIF": 8e-3,
+        "LI": 8e-3,
+        "CubaLIF": 2e-2,
+        "CubaLI": 2e-2,
+    }[model.name]
     return 1.2 * gain / DT / float(np.sqrt(fan_in))
 
 
@@ -59,6 +83,14 @@ def _models() -> Iterator[Case]:
                 yield _two_layers(f"{model.name}-{reset}-{integrator}", model, integrator=integrator, reset=reset)
         for model in (I, LI, CubaLI):
             yield _two_layers(f"{model.name}-{integrator}", model, integrator=integrator)
+    for model in (LIF, CubaLIF, SnnTorchLIF, SnnTorchCubaLIF):
+        yield _two_layers(f"{model.name}-decay", model, integrator="decay")
+    for model in (SnnTorchLIF, SnnTorchCubaLIF):
+        yield _two_layers(f"{model.name}-euler", model, integrator="euler", v_threshold=0.4)
+    for reset in ("value", "subtract"):
+        yield _two_layers(f"SinabsIF-{reset}", SinabsIF, reset=reset, r=1.0 / DT)
+    yield _two_layers("Threshold", Threshold, threshold=0.7)
+    yield _two_layers("Readout", Readout)
 
 
 def _parameters() -> Iterator[Case]:
@@ -210,6 +242,51 @@ def _graded_and_bits() -> Iterator[Case]:
     yield Case("wide-accumulator", net, {"x": spikes(rng, STEPS, (6,), 0.2)}, STEPS, options)
 
 
+# ----------------------------------------------------------------------------------------------------------- convolutions
+
+
+def _conv_cases() -> Iterator[Case]:
+    options: dict[str, tuple[tuple[int, int, int], tuple[int, ...], dict[str, Any]]] = {  # in shape, kernel shape, the rest
+        "plain": ((2, 6, 5), (3, 2, 3, 3), {}),
+        "stride": ((2, 7, 8), (4, 2, 3, 3), {"stride": 2, "padding": 1}),
+        "same": ((2, 5, 6), (3, 2, 4, 3), {"padding": "same"}),
+        "dilation": ((1, 9, 7), (2, 1, 3, 2), {"dilation": (2, 3), "padding": (2, 0)}),
+        "groups": ((4, 5, 5), (6, 2, 3, 3), {"groups": 2, "padding": 1}),
+        "not-square": ((3, 4, 9), (2, 3, 2, 5), {"stride": (1, 3), "padding": (1, 2)}),
+        "kernel-of-one": ((3, 4, 4), (5, 3, 1, 1), {}),
+        "bias": ((2, 5, 5), (3, 2, 3, 3), {"bias": np.array([3.0, -2.0, 8.0])}),
+    }
+    for name, (shape, kernel, extra) in options.items():
+        rng = _rng(f"conv-{name}")
+        yield _conv_case(f"conv-{name}", shape, Conv2d(_kernel(rng, kernel), shape[1:], **extra), rng)
+    rng = _rng("conv")
+    yield _conv_case("conv-1d", (2, 1, 12), Conv1d(_kernel(rng, (3, 2, 4)), 12, stride=2, padding=1), rng)
+    yield _conv_case("sum-pool", (2, 6, 6), SumPool2d(2, (6, 6), 2), rng)
+    yield _conv_case("avg-pool", (2, 7, 7), AvgPool2d(2, (7, 7), 3, stride=2, padding=1), rng)
+    columns = np.where(np.arange(24) % 5 == 4, -1, np.arange(24) // 4)
+    yield _conv_case("dense-columns", (1, 4, 6), Dense(_kernel(rng, (7, 6)), columns=columns), rng)
+    yield _conv_case(
+        "conv-gain-per-neuron", (2, 5, 5), Conv2d(_kernel(rng, (2, 2, 3, 3)), 5), rng, tau=rng.uniform(3e-3, 9e-3, 18)
+    )
+
+
+def _kernel(rng: Generator, shape: tuple[int, ...]) -> Any:
+    return rng.normal(0.4, 1.0, shape) * 8.0
+
+
+def _conv_case(name: str, shape: tuple[int, int, int], layer: Connectivity, rng: Generator, tau: Any = 8e-3) -> Case:
+    """x -> h over the layer, twice (the second time late, and graded), then back by a list of synapses."""
+    net = Network(name, dt=DT)
+    net.input("x", shape)
+    net.input("g", shape, max_payload=5)
+    target = layer.output_shape if isinstance(layer, Conv2d) else (layer.n_post,)
+    h = net.population("h", LIF(tau=tau, r=4.0), target)
+    net.connect("x", "h", layer)
+    net.connect("g", "h", layer, delay=3)
+    net.connect("h", "h", _connectivity("Sparse", rng, h.size, 2.0), delay=2)
+    return Case(name, net, {"x": spikes(rng, STEPS, shape, 0.1), "g": graded(rng, STEPS, shape, 0.1, 5)}, STEPS)
+
+
 # ------------------------------------------------------------------------------------------------------------------ Loihi
 
 Build = Callable[[Network, Generator], None]
@@ -273,13 +350,25 @@ def _loihi_cases() -> Iterator[Case]:
     for mode in ("mixed", "excitatory", "inhibitory"):
         sign = -1 if mode == "inhibitory" else 1
         matrix = sign * integers(rng, (6, 6), 0, 256)
-        yield _one(f"loihi-{mode}", LoihiSynapse(sign_mode=mode), matrix, vth=400, bias_mant=1000, bias_exp=3)
+        yield _one(f"loihi-{mode}", LoihiSynapse(sign_mode=mode), matrix, vth=400, bias_mant=1000, bias_exp=5)
     yield _one("loihi-clipped", None, integers(rng, (6, 6), -900, 900))
     yield _one("loihi-delay-each", LoihiSynapse(weight_exp=-2), delay=rng.integers(0, 9, (6, 6)), vth=60)
     yield _one("loihi-delay-64", delay=64, steps=90)
     yield _loihi("loihi-wrap", _wrap, rate=0.9)
     yield _loihi("loihi-graded", _graded, payload=50)
     yield _loihi("loihi-layers", _loihi_layers)
+    for exponent in (-2, 0, 1):
+        yield _loihi_conv(f"loihi-conv-exp{exponent}", exponent)
+
+
+def _loihi_conv(name: str, exponent: int) -> Case:
+    rng = _rng(name)
+    net = Network(name, dt=DT)
+    net.input("x", (2, 5, 6))
+    layer = Conv2d(integers(rng, (3, 2, 3, 2)), (5, 6), stride=(1, 2), padding=1)
+    net.population("h", LoihiLIF(du=2000, dv=300, vth=int(200 * 2.0**exponent)), layer.output_shape)
+    net.connect("x", "h", layer, loihi=LoihiSynapse(weight_exp=exponent))
+    return Case(name, net, {"x": spikes(rng, STEPS, (2, 5, 6), 0.2)}, STEPS)
 
 
 def _wrap(net: Network, rng: Generator) -> None:
@@ -306,7 +395,7 @@ def _loihi_layers(net: Network, rng: Generator) -> None:
 
 
 def _all() -> Iterator[Case]:
-    for family in (_models, _parameters, _delays, _topologies, _shapes, _specials, _loihi_cases):
+    for family in (_models, _parameters, _delays, _topologies, _shapes, _specials, _conv_cases, _loihi_cases):
         yield from family()
 
 

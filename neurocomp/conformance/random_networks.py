@@ -7,12 +7,20 @@ from typing import Any
 import numpy as np
 
 from neurocomp.conformance.case import Case, graded, spikes
+from neurocomp.ir import integrators
 from neurocomp.ir.connectivity import Connectivity, Dense, OneToOne, Sparse
+from neurocomp.ir.convolution import Conv2d
+from neurocomp.ir.errors import ModelError
 from neurocomp.ir.model import Neuron
 from neurocomp.ir.network import LoihiSynapse, Network
-from neurocomp.ir.neurons import BUILTIN, LoihiLIF
+from neurocomp.ir.neurons import BUILTIN, LIF, LoihiLIF
 
 DT = 1e-3
+SCALES = {
+    **dict.fromkeys(("IF", "I", "SinabsIF"), 1.0 / DT),
+    **dict.fromkeys(("Threshold", "Readout"), 1.0),
+}  # of weights, else 12
+INTEGRATORS = list(integrators.INTEGRATORS)
 FLOAT_MODELS = [model for model in BUILTIN if model.arithmetic == "float"]
 Generator = np.random.Generator
 
@@ -22,7 +30,7 @@ def random_case(seed: int, arithmetic: str | None = None) -> Case:
     rng = np.random.default_rng(seed)
     arithmetic = arithmetic or ("float", "loihi")[int(rng.integers(2))]
     steps = int(rng.integers(10, 50))
-    net = Network(f"random-{seed}", dt=DT, integrator=str(rng.choice(["euler", "exponential", "exact"])))
+    net = Network(f"random-{seed}", dt=DT, integrator=str(rng.choice(INTEGRATORS)))
     inputs = {}
     for k in range(int(rng.integers(1, 3))):
         shape = _shape(rng)
@@ -32,6 +40,8 @@ def random_case(seed: int, arithmetic: str | None = None) -> Case:
         inputs[f"x{k}"] = spikes(rng, steps, shape, rate) if payload == 1 else graded(rng, steps, shape, rate, payload)
     for k in range(int(rng.integers(1, 5))):
         _population(net, rng, f"p{k}", arithmetic)
+    if rng.random() < 0.3:
+        _convolution(net, rng, arithmetic)
     _projections(net, rng, arithmetic)
     options = {"mantissa_bits": int(rng.choice([8, 16, 24, 24, 31]))} if arithmetic == "float" else {}
     return Case(net.name, net, inputs, steps, options)
@@ -56,6 +66,28 @@ def _population(net: Network, rng: Generator, name: str, arithmetic: str) -> Non
     net.population(name, neuron, shape, bias=bias)
 
 
+def _convolution(net: Network, rng: Generator, arithmetic: str) -> None:
+    """A population behind a random convolution of the first input, seen as an image."""
+    channels, height, width = (*net.nodes["x0"].shape, 1, 1)[:3]
+    groups = int(rng.choice([g for g in (1, 2, 3) if channels % g == 0]))
+    kernel = rng.integers(1, 4, 2)
+    shape = (int(rng.integers(1, 3)) * groups, channels // groups, *kernel)
+    weights = rng.integers(-150, 260, shape) if arithmetic == "loihi" else rng.normal(0.5, 1.0, shape) * 12.0
+    stride, padding, dilation = (tuple(int(x) for x in rng.integers(low, 3, 2)) for low in (1, 0, 1))
+    try:
+        layer = Conv2d(weights, (height, width), stride, padding, dilation, groups)
+    except ModelError:
+        return  # this kernel does not fit this image
+    neuron = _loihi_neuron(rng, layer.n_post) if arithmetic == "loihi" else _lif(rng, layer)
+    net.population("conv", neuron, layer.output_shape)
+    net.connect("x0", "conv", layer, delay=int(rng.integers(0, 3)), loihi=_synapse(rng, arithmetic))
+
+
+def _lif(rng: Generator, layer: Conv2d) -> Neuron:
+    """A gain for all neurons keeps the convolution's structure through fold; one for each leaves the program unfolded."""
+    return LIF(tau=_maybe_each(rng, layer.n_post, 2e-3, 30e-3), reset=str(rng.choice(["value", "subtract"])))
+
+
 def _float_neuron(rng: Generator, size: int) -> Neuron:
     model = FLOAT_MODELS[int(rng.integers(len(FLOAT_MODELS)))]
     ranges = {"r": (0.5, 2.0), "w_in": (0.5, 2.0), "v_leak": (-0.5, 0.8), "v_threshold": (0.5, 2.0), "v_reset": (-0.5, 0.5)}
@@ -63,11 +95,13 @@ def _float_neuron(rng: Generator, size: int) -> Neuron:
     for name in model.parameters:
         if name.startswith("tau"):
             parameters[name] = _maybe_each(rng, size, 2e-3, 30e-3)
+        elif name == "threshold":
+            parameters[name] = _maybe_each(rng, size, 0.2, 1.0)
         elif rng.random() < 0.4:
             parameters[name] = _maybe_each(rng, size, *ranges[name])
     initial = {name: _maybe_each(rng, size, -0.5, 0.5) for name in model.state if rng.random() < 0.2}
     reset = str(rng.choice([*model.resets])) if model.resets else None
-    integrator = str(rng.choice(["euler", "exponential", "exact"])) if rng.random() < 0.3 else None
+    integrator = str(rng.choice(INTEGRATORS)) if rng.random() < 0.3 else None
     return model(reset=reset, integrator=integrator, initial=initial, **parameters)
 
 
@@ -121,7 +155,7 @@ def _connectivity(net: Network, rng: Generator, pre: str, post: str, arithmetic:
     def weights(*shape: int) -> Any:
         if arithmetic == "loihi":
             return rng.integers(-150, 260, shape).astype(np.float64)
-        scale = 1.0 / DT if net.populations[post].neuron.model.name in ("IF", "I") else 12.0
+        scale = SCALES.get(net.populations[post].neuron.model.name, 12.0)
         return rng.normal(0.5, 1.0, shape) * scale / np.sqrt(n_pre)
 
     bias = rng.normal(0, 3.0, n_post) if arithmetic == "float" and rng.random() < 0.2 else None
