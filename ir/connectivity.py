@@ -44,7 +44,7 @@ class Connectivity(ABC):
         return self.weights.ravel()
 
     @abstractmethod
-    def with_weights(self, weights: Floats, bias: Floats | None) -> Self:
+    def with_weights(self, weights: Floats, bias: Floats | None) -> Connectivity:
         """The same structure with other numbers."""
 
     def __len__(self) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -159,9 +159,8 @@ class Conv2d(Connectivity):
         bias = None if self.bias is None else self.bias * gain.ravel()
         return self.with_weights(self.weights * factor[:, None, None, None], bias)
 
-    def with_weights(self, weights: Floats, bias: Floats | None) -> Self:
-        result = Conv2d(weights, self.in_shape[1:], self.stride, self.padding, self.dilation, self.groups, bias)  # type: ignore[arg-type]
-        return result
+    def with_weights(self, weights: Floats, bias: Floats | None) -> Connectivity:
+        return Conv2d(weights, self.in_shape[1:], self.stride, self.padding, self.dilation, self.groups, bias)
 
     def describe(self) -> str:
         shapes = (
@@ -193,7 +192,7 @@ class Conv1d(Conv2d):
             raise ModelError(f"Conv1d weights have shape (c_out, c_in / groups, k); got {array.shape}")
         pad = padding if isinstance(padding, str) else (0, _one(padding))
         sizes = (1, _one(input_shape)), (1, _one(stride)), pad, (1, _one(dilation))
-        super().__init__(array[:, :, None, :], *sizes, groups, bias)  # type: ignore[arg-type]
+        super().__init__(array[:, :, None, :], *sizes, groups, bias)
 
 
 class SumPool2d(Conv2d):

@@ -130,7 +130,7 @@ def _from_raster(name: str, raster: NDArray[Any], shape: tuple[int, ...]) -> tup
             )
     elif raster.dtype.kind not in "biu":
         raise InputError(f"input '{name}': a raster of dtype {raster.dtype} is not a spike raster")
-    flat = raster.reshape(len(raster), -1)
+    flat = raster.reshape(len(raster), int(np.prod(shape, dtype=np.int64)))
     times, ids = np.nonzero(flat)
     return times, ids, flat[times, ids].astype(np.int64)
 
@@ -139,7 +139,8 @@ def _integers(name: str, what: str, values: Any) -> NDArray[np.int64]:
     array = np.asarray(values)
     if array.ndim != 1:
         raise InputError(f"input '{name}': {what} must be one-dimensional, not of shape {array.shape}")
-    if array.dtype.kind not in "biu" and not np.array_equal(array, np.rint(array)):
+    whole = array.dtype.kind in "biu" or (array.dtype.kind == "f" and np.array_equal(array, np.rint(array)))
+    if not whole:
         raise InputError(f"input '{name}': {what} must be whole numbers (steps, neuron indices), not {array.dtype}")
     return array.astype(np.int64)
 

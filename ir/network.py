@@ -211,6 +211,8 @@ class Network:
         if other.dt != self.dt:
             raise ModelError(f"cannot insert '{other.name}' (dt={other.dt} s) into '{self.name}' (dt={self.dt} s)")
         names = {name: f"{prefix}.{name}" for name in other.graph}
+        for name in names.values():
+            self._check_name(name)
         for node in other.nodes.values():
             renamed = replace(node, name=names[node.name])
             if isinstance(renamed, Population) and renamed.neuron.integrator is None:
@@ -227,7 +229,8 @@ class Network:
     @property
     def nodes(self) -> dict[str, Node]:
         """Inputs and populations by name, in order of creation."""
-        return {name: data["node"] for name, data in self.graph.nodes(data=True) if "node" in data}
+        nodes = {name: data.get("node") for name, data in self.graph.nodes(data=True)}
+        return {name: node for name, node in nodes.items() if isinstance(node, (Input, Population))}
 
     @property
     def inputs(self) -> dict[str, Input]:
@@ -242,9 +245,8 @@ class Network:
     @property
     def projections(self) -> dict[str, Projection]:
         """Projections by name."""
-        return {
-            data["projection"].name: data["projection"] for _, _, data in self.graph.edges(data=True) if "projection" in data
-        }
+        projections = (data.get("projection") for *_, data in self.graph.edges(data=True))
+        return {projection.name: projection for projection in projections if isinstance(projection, Projection)}
 
     def node(self, name: str) -> Node:
         """The input or population of that name."""
@@ -293,11 +295,14 @@ class Network:
 
     # ---------------------------------------------------------------------------------------------------------- inside
 
+    def _check_name(self, name: str) -> None:
+        if not name or name != name.strip() or any(c in name for c in "/\n\t"):
+            raise ModelError(f"'{name}' is not a usable name (no slash, tab, newline or outer blanks)")
+        if name in self.graph:
+            raise ModelError(f"there is already a node '{name}' in network '{self.name}'; names are unique")
+
     def _add(self, node: Node) -> None:
-        if not node.name or node.name != node.name.strip() or any(c in node.name for c in "/\n\t"):
-            raise ModelError(f"'{node.name}' is not a usable name (no slash, tab, newline or outer blanks)")
-        if node.name in self.graph:
-            raise ModelError(f"there is already a node '{node.name}' in network '{self.name}'; names are unique")
+        self._check_name(node.name)
         self.graph.add_node(node.name, node=node)
 
     def _edge_name(self, source: str, target: str) -> str:

@@ -37,7 +37,7 @@ def _graph_is_ours(net: Network) -> Iterator[Problem]:
             yield Problem(f"{pre}->{post}", "graph edge without a Projection; add edges with connect()")
         elif (projection.pre, projection.post, projection.name) != (pre, post, key):
             yield Problem(projection.name, f"edge {pre}->{post} holds the projection {projection.pre}->{projection.post}")
-    labels = [d["projection"].name for *_, d in net.graph.edges(data=True) if "projection" in d]
+    labels = [d["projection"].name for *_, d in net.graph.edges(data=True) if isinstance(d.get("projection"), Projection)]
     for label in sorted({x for x in labels if labels.count(x) > 1}) if len(labels) != len(set(labels)) else ():
         yield Problem(label, "several projections have this name; names are unique")
 

@@ -88,6 +88,8 @@ cdef class Engine:
     cdef int failed            # a log could not grow
     cdef nc_barrier barrier
     cdef list keep             # arrays the pointers point into
+    cdef int64_t held          # their bytes
+    cdef int64_t held_for_synapses
     cdef object pending        # an exception raised by a signal handler during a run
     cdef int* order            # projections sorted by target
     cdef int* first            # first[node] .. first[node + 1] in order
@@ -100,4 +102,5 @@ cdef class Engine:
     cdef Node* _new_node(self, int64_t size, int64_t lag, int64_t align) except NULL
     cdef Projection* _new_projection(self, int pre, int post, const int64_t[::1] delays, int shift) except NULL
     cdef uintptr_t _hold(self, array)
+    cdef _finish_projection(self, int64_t held_before)
     cdef bint _interrupted(self)

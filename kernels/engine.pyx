@@ -122,6 +122,7 @@ cdef class Engine:
     cdef uintptr_t _hold(self, array):
         """Keep an array alive and return its address."""
         self.keep.append(array)
+        self.held += array.nbytes
         return <uintptr_t>array.__array_interface__["data"][0]
 
     cdef Node* node_at(self, int index) except NULL:
@@ -256,12 +257,13 @@ cdef class Engine:
                 raise ValueError("segments must ascend from 0")
             if len(targets) and (targets.min() < target.bounds[k] or targets.max() >= target.bounds[k + 1]):
                 raise ValueError(f"targets of thread {k} leave its range {target.bounds[k]}..{target.bounds[k + 1] - 1}")
+        before = self.held
         cdef Projection* new = self._new_projection(pre, post, delays, shift)
         for k, (segments, targets, values) in enumerate(blocks):
             new.segments[k] = <const int64_t*>self._hold(segments)
             new.targets[k] = <const int32_t*>self._hold(targets)
             new.values[k] = <const int32_t*>self._hold(values)
-        self.n_projections += 1
+        self._finish_projection(before)
 
     def add_dense(self, int pre, int post, const int64_t[::1] delays, int shift, weights, rows=None):
         """Add all-to-all synapses of one delay.
@@ -278,11 +280,12 @@ cdef class Engine:
             _check("rows", rows, np.int32, (n_pre,))
             if rows.min() < -1 or rows.max() >= n_rows:
                 raise ValueError(f"rows must be in -1..{n_rows - 1}")
+        before = self.held
         cdef Projection* new = self._new_projection(pre, post, delays, shift)
         new.kind = DENSE
         new.weights = <const int32_t*>self._hold(weights)
         new.rows = NULL if rows is None else <const int32_t*>self._hold(rows)
-        self.n_projections += 1
+        self._finish_projection(before)
 
     def add_conv(
         self, int pre, int post, const int64_t[::1] delays, int shift, weights, in_shape, out_shape, int groups, y_taps, x_taps
@@ -310,6 +313,7 @@ cdef class Engine:
         _check("weights", weights, np.int32, (c_in, weights.shape[1], weights.shape[2], c_out // groups))
         _check_taps("y_taps", y_taps, height, weights.shape[1], out_height)
         _check_taps("x_taps", x_taps, width, weights.shape[2], out_width)
+        before = self.held
         cdef Projection* new = self._new_projection(pre, post, delays, shift)
         new.kind = CONV
         new.conv.plane, new.conv.width = height * width, width
@@ -319,7 +323,15 @@ cdef class Engine:
         new.conv.weights = <const int32_t*>self._hold(weights)
         new.conv.y_first, new.conv.y_taps = <const int32_t*>self._hold(y_taps[0]), <const int32_t*>self._hold(y_taps[1])
         new.conv.x_first, new.conv.x_taps = <const int32_t*>self._hold(x_taps[0]), <const int32_t*>self._hold(x_taps[1])
+        self._finish_projection(before)
+
+    cdef _finish_projection(self, int64_t held_before):
+        self.held_for_synapses += self.held - held_before
         self.n_projections += 1
+
+    def synapse_bytes(self):
+        """Bytes of all arrays that hold synapses."""
+        return self.held_for_synapses
 
     def seal(self):
         """Finish building: sort the projections by target."""

@@ -192,6 +192,25 @@ def apart() -> Case:
     return Case(net.name, net, {"x": spikes(7, 2), "unused": spikes(8, 3)})
 
 
+def structured(loihi: bool) -> Case:
+    """A convolution and a matrix with shared columns, which Lava gets as listed synapses."""
+    rng, net = np.random.default_rng(15), network(f"structured {'loihi' if loihi else 'float'}")
+    net.input("x", (2, 5, 4))
+    neuron = nc.LoihiLIF(du=900, dv=300, vth=40) if loihi else nc.CubaLIF(tau_syn=4e-3, tau_mem=9e-3, v_threshold=0.3)
+
+    def weights(shape: Any) -> Any:
+        return rng.integers(-90, 250, shape) if loihi else rng.normal(0.3, 1, shape)
+
+    kept = nc.LoihiSynapse(-2, 6) if loihi else None
+    convolution = nc.Conv2d(weights((3, 2, 3, 2)), input_shape=(5, 4), stride=2, padding=1)
+    net.population("h", neuron, convolution.output_shape)
+    net.population("y", neuron, 4)
+    net.connect("x", "h", convolution, delay=2, loihi=kept)
+    size = convolution.n_post
+    net.connect("h", "y", nc.Dense(weights((4, 3)), columns=rng.integers(-1, 3, size)), loihi=kept)
+    return Case(net.name, net, {"x": spikes(15, 40).reshape(-1, 2, 5, 4)})
+
+
 def no_population() -> Case:
     net = network("input only")
     net.input("x", 2)
@@ -352,6 +371,8 @@ CASES: dict[str, Callable[[], Case]] = {
     "apart": apart,
     "no-population": no_population,
     "own-model": own_model,
+    "structured": partial(structured, False),
+    "loihi-structured": partial(structured, True),
     **{f"loihi{e}/{b}": partial(loihi_weights, e, b) for e, b in ((0, 8), (3, 6), (-4, 8), (-2, 5))},
     "loihi-corners": loihi_corners,
     "loihi-own-model": loihi_own_model,
@@ -450,7 +471,9 @@ def test_wires_hold_every_synapse_once() -> None:
 
 @needs_lava
 @pytest.mark.parametrize(
-    "make", [delays, graded, arrays, lambda: loihi_weights(-4, 8)], ids=str.split("delays graded arrays loihi")
+    "make",
+    [delays, graded, arrays, partial(loihi_weights, -4, 8), partial(structured, True)],
+    ids=["delays", "graded", "arrays", "loihi", "structured"],
 )
 def test_batch_equals_single_runs(make: Callable[[], Case], monkeypatch: pytest.MonkeyPatch) -> None:
     case = make()

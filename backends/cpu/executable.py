@@ -99,6 +99,10 @@ class CpuExecutable:
                 self.engine.add_sparse(*where, layout.sparse_blocks(projection, grid.exponent, self.engine.bounds(post)))
             self.projections.append(projection.name)
 
+    def synapse_bytes(self) -> int:
+        """Memory the kernel holds for synapses, in bytes."""
+        return self.engine.synapse_bytes()
+
     def reset(self) -> None:
         """Back to the initial state and step 0."""
         self.engine.reset()

@@ -9,6 +9,7 @@ from typing import Any
 
 import networkx as nx
 import numpy as np
+from lava.proc.conv.process import Conv
 from lava.proc.dense.process import DelayDense, Dense
 from lava.proc.io.source import RingBuffer
 from lava.proc.lif.process import LIF
@@ -21,6 +22,7 @@ from neurocomp.backends.lava.processes.recorders import SpikeRecorder, StateReco
 from neurocomp.backends.lava.processes.relay import Relay
 from neurocomp.backends.lava.processes.step_neuron import StepNeuron
 from neurocomp.backends.lava.wires import Wire, wires
+from neurocomp.ir.convolution import Conv2d
 from neurocomp.ir.events import Events
 from neurocomp.ir.network import Network, Population
 
@@ -88,9 +90,13 @@ class Builder:
                 relay = Relay(size=size, columns=columns, wait=wire.wait)
                 spikes.connect(relay.s_in)
                 spikes = relay.s_out
+            to = self.neurons[wire.post].a_in
+            if wire.conv is not None:
+                _connect_conv(wire, wire.conv, spikes, to)
+                continue
             connection = _connection(wire)
             spikes.connect(connection.s_in)
-            connection.a_out.connect(self.neurons[wire.post].a_in)
+            connection.a_out.connect(to)
 
     def _columns(self, name: str) -> Any:
         """(size, machine steps): what the input sends at each machine step."""
@@ -112,6 +118,21 @@ class Builder:
         for one, other in pairwise(ends):
             one.link_out.connect(other.link_in)
         return recorders
+
+
+def _connect_conv(wire: Wire, conv: Conv2d, spikes: Any, to: Any) -> None:
+    """Lava's Conv has images as (width, height, channels) and flips its kernel."""
+    weights = np.ascontiguousarray(wire.weights.transpose(0, 3, 2, 1)[:, ::-1, ::-1, :])
+    process = Conv(
+        weight=weights,
+        input_shape=conv.in_shape[::-1],
+        stride=conv.stride[::-1],
+        padding=(conv.padding[1][0], conv.padding[0][0]),
+        groups=conv.groups,
+        num_message_bits=wire.message_bits,
+    )
+    spikes.reshape(conv.in_shape).transpose([2, 1, 0]).connect(process.s_in)
+    process.a_out.transpose([2, 1, 0]).reshape((conv.n_post,)).connect(to)
 
 
 def _connection(wire: Wire) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from neurocomp.ir.connectivity import Connectivity, OneToOne, Sparse
+from neurocomp.ir.connectivity import Connectivity, Sparse
 from neurocomp.ir.network import Input, Network, Node, Population, Projection
 from neurocomp.ir.program import StepProgram
 
@@ -48,15 +48,11 @@ def _projection(projection: Projection, copies: int) -> Projection:
 
 
 def _block_diagonal(connectivity: Connectivity, copies: int) -> Connectivity:
-    weights, bias = _tiled(connectivity.weights, copies), connectivity.bias
-    bias = None if bias is None else _tiled(bias, copies)
-    if isinstance(connectivity, OneToOne):
-        return OneToOne(weights, connectivity.n_pre * copies, bias)
-    n_post, n_pre = connectivity.n_post, connectivity.n_pre
-    pre, post = connectivity.synapses()
-    block = np.arange(copies)[:, None]
-    pre, post = (block * n_pre + pre).ravel(), (block * n_post + post).ravel()
-    return Sparse((weights, (post, pre)), (n_post * copies, n_pre * copies), bias)
+    listed, block = connectivity.expand(), np.arange(copies)[:, None]
+    n_post, n_pre = listed.n_post, listed.n_pre
+    pre, post = (block * n_pre + listed.pre).ravel(), (block * n_post + listed.post).ravel()
+    bias = None if listed.bias is None else _tiled(listed.bias, copies)
+    return Sparse((_tiled(listed.weights, copies), (post, pre)), (n_post * copies, n_pre * copies), bias)
 
 
 def _tiled(value: Any, copies: int) -> Any:

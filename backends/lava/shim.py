@@ -1,7 +1,7 @@
 """lava-nc 0.10 on Python 3.11 and later, and faster to start, without touching the installed package.
 
-Its one obstacle on new Pythons is a dataclass (`ByteEncoder`) used as another dataclass's default: since 3.11 a default must be
-hashable, which `eq=False` makes it. Its compiler looks for the models of every process anew, by running all files around
+On new Pythons a dataclass (`ByteEncoder`) used as another dataclass's default is in the way: since 3.11 a default must be
+hashable, which `eq=False` makes it. On NumPy 2.4 its reshaping ports use an argument that is gone. Its compiler looks for the models of every process anew, by running all files around
 it; here it looks once for each class of processes, which takes a third off the time of a small network.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import sys
+from functools import partial
 from typing import Any
 
 __all__ = ["prepare_lava"]
@@ -20,6 +21,7 @@ _MODULE, _CLASS = "lava.magma.compiler.var_model", "ByteEncoder"
 def prepare_lava() -> None:
     """Make `import lava...` work. Call before anything of Lava is imported."""
     _import_patched()
+    _mend_reshaping()
     _remember_models()
 
 
@@ -40,6 +42,16 @@ def _import_patched() -> None:
         importlib.import_module(_MODULE)
     finally:
         dataclasses.dataclass = original
+
+
+def _reshaped(data: Any, to: tuple[int, ...]) -> Any:
+    return data.reshape(to)
+
+
+def _mend_reshaping() -> None:
+    port = importlib.import_module("lava.magma.core.process.ports.ports").ReshapePort
+    port.get_transform_func_fwd = lambda self: partial(_reshaped, to=self.shape)
+    port.get_transform_func_bwd = lambda self: partial(_reshaped, to=self.old_shape)
 
 
 def _remember_models() -> None:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from neurocomp.ir.connectivity import Dense
+from neurocomp.ir.convolution import Conv2d
 from neurocomp.ir.network import Input, LoihiSynapse, Network, Projection
 from neurocomp.ir.passes.loihi import stored_weights
 
@@ -29,7 +30,7 @@ class Wire:
     """One Lava Dense (array) or Sparse (csr_matrix), or their Delay variants where `delays` is given.
 
     columns: source neuron of each column where these differ. wait: steps in the relay. loihi: Lava's parameters of the
-    same names, sign_mode by its name.
+    same names, sign_mode by its name. conv: a Lava Conv instead, of this geometry and `weights`.
     """
 
     pre: str
@@ -39,6 +40,7 @@ class Wire:
     columns: NDArray[np.int64] | None = None
     wait: int = 0
     message_bits: int = 0
+    conv: Conv2d | None = None
     loihi: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -62,15 +64,19 @@ def _wires(projection: Projection, message_bits: int, loihi: bool) -> list[Wire]
     connectivity = projection.connectivity
     if len(connectivity) == 0:
         return []
-    parameters, weights = loihi_parameters(projection) if loihi else ({}, connectivity.weights)
-    extra = np.broadcast_to(np.asarray(projection.delay, np.int64) - 1, weights.shape)
-    common: dict[str, Any] = {"message_bits": message_bits, "loihi": parameters}
-    if isinstance(connectivity, Dense) and extra.max() < SLOTS:
-        delays = np.ascontiguousarray(extra) if extra.any() else None
+    if _conv_fits(projection):
+        connectivity = cast(Conv2d, connectivity)
+        return [Wire(projection.pre, projection.post, connectivity.weights, message_bits=message_bits, conv=connectivity)]
+    left = max(projection.loihi.weight_exp, 0) if loihi and projection.loihi else 0  # Lava does that shift itself
+    common: dict[str, Any] = {"message_bits": message_bits, "loihi": loihi_parameters(projection) if loihi else {}}
+    extra = np.asarray(projection.delay, np.int64) - 1
+    if isinstance(connectivity, Dense) and connectivity.columns is None and extra.max() < SLOTS:
+        weights = np.ldexp(connectivity.weights, -left)
+        delays = np.broadcast_to(extra, weights.shape).copy() if extra.any() else None
         return [Wire(projection.pre, projection.post, weights, delays, **common)]
     pre, post = connectivity.synapses()
-    shape = (connectivity.n_post, connectivity.n_pre)
-    weights, extra, result = weights.ravel(), extra.ravel(), []
+    weights, shape, result = np.ldexp(connectivity.values(), -left), (connectivity.n_post, connectivity.n_pre), []
+    extra = np.broadcast_to(extra.ravel(), weights.shape)
     for bucket in np.unique(extra // SLOTS):
         chosen = np.flatnonzero(extra // SLOTS == bucket)
         columns, column = _columns(post[chosen], pre[chosen], shape)
@@ -81,6 +87,19 @@ def _wires(projection: Projection, message_bits: int, loihi: bool) -> list[Wire]
         delays = sp.csr_matrix((rest, place), shape=size) if rest.any() else None
         result.append(Wire(projection.pre, projection.post, matrix, delays, columns, int(bucket * SLOTS), **common))
     return result
+
+
+def _conv_fits(projection: Projection) -> bool:
+    """Whether Lava's Conv can take it: no dilation, the same padding on both sides, one step, and no rounded exponent.
+
+    Lava's Conv ignores weight_exp; the loihi pass has multiplied left shifts into the weights. Geometry is int8 there.
+    """
+    connectivity = projection.connectivity
+    if not isinstance(connectivity, Conv2d) or np.any(np.asarray(projection.delay) != 1) or projection.shift:
+        return False
+    even = all(before == after for before, after in connectivity.padding)
+    small = max(*connectivity.kernel, *connectivity.stride, *connectivity.padding[0], *connectivity.padding[1]) < 128
+    return connectivity.dilation == (1, 1) and even and small and connectivity.groups < 128
 
 
 def _columns(
@@ -99,14 +118,13 @@ def _columns(
     return keys % shape[1], column.reshape(pair.shape)
 
 
-def loihi_parameters(projection: Projection) -> tuple[dict[str, Any], NDArray[np.float64]]:
-    """Lava's weight parameters and the weights before the exponent, such that Lava's own truncation changes nothing."""
+def loihi_parameters(projection: Projection) -> dict[str, Any]:
+    """Lava's weight parameters, such that its own truncation changes nothing in the weights that the loihi pass left."""
     synapse = projection.loihi or LoihiSynapse()
     weights = np.ldexp(projection.connectivity.weights, -max(synapse.weight_exp, 0))
     modes = (synapse.sign_mode,) if synapse.sign_mode else ("excitatory", "inhibitory", "mixed")
     for mode in modes:
         kept = LoihiSynapse(synapse.weight_exp, synapse.num_weight_bits, mode)
         if np.array_equal(stored_weights(weights, kept), weights):
-            names = {"weight_exp": synapse.weight_exp, "num_weight_bits": synapse.num_weight_bits, "sign_mode": mode}
-            return names, weights
+            return {"weight_exp": synapse.weight_exp, "num_weight_bits": synapse.num_weight_bits, "sign_mode": mode}
     raise ValueError(f"projection '{projection.name}': its weights did not go through the loihi pass")
