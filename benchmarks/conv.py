@@ -1,7 +1,7 @@
 """The CPU kernel's convolutions: time against the reference backend, memory against the expanded matrices.
 
-The network is the N-MNIST convolutional net of the NIR paper (2x34x34 -> 16c5s2 -> 16c3 -> pool -> 8c3 -> pool -> 256 -> 10), with random
-weights of its size, or a trained one given as a .nir file.
+The network is the N-MNIST convolutional net of the NIR paper (2x34x34 -> 16c5s2 -> 16c3 -> pool -> 8c3 -> pool -> 256 -> 10),
+with random weights of its size, or a trained one given as a .nir file.
 Run: python benchmarks/conv.py [--model cnn.nir] [--steps 300] [--rate 0.02]
 """
 
@@ -43,6 +43,7 @@ def network(seed: int = 0) -> nc.Network:
 
 def synapse_bytes(program: nc.Program) -> tuple[int, int]:
     """(bytes the kernel holds for synapses, bytes of the same synapses listed one by one in the same kernel)."""
+
     def held(net: nc.Network) -> int:
         return CpuExecutable(net).synapse_bytes()
 

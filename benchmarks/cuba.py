@@ -64,7 +64,7 @@ def main() -> None:
         events = sum(runs[0].counters.events.values())
         print(
             f"cpu, threads={threads}: {1e3 * seconds / args.steps:.4f} ms per step, {rate:.1f} Hz, "
-            f"{1e9 * seconds / events:.2f} ns per event (all included), {per_step / (seconds / args.steps):.0f}x the reference, "
+            f"{1e9 * seconds / events:.2f} ns per event (all included), {per_step * args.steps / seconds:.0f}x the reference, "
             f"spikes {'identical' if same else 'DIFFERENT'} ({len(slow['cells'])} compared)"
         )
         if not same:

@@ -159,7 +159,8 @@ class Dense(Connectivity):
 class Sparse(Connectivity):
     """Listed synapses: a scipy sparse matrix (n_post, n_pre), or scipy's triples `(weights, (post, pre))` with `shape`.
 
-    Of a two-dimensional array the non-zero entries are taken. Explicit zeros of the other forms are synapses. The same pair may be listed several times in triples (several synapses, which may have
+    Of a two-dimensional array the non-zero entries are taken; explicit zeros of the other forms are synapses. The same pair
+    may be listed several times in triples (several synapses, which may have
     different delays). `pre` and `post` are (k,) int64, in the order given; per-synapse delays follow that order.
     """
 

@@ -24,8 +24,8 @@ Padding = str | int | Sequence[int] | tuple[Pair, Pair]
 class Conv2d(Connectivity):
     """A two-dimensional convolution.
 
-    weights: (c_out, c_in / groups, k_height, k_width). input_shape: (height, width) of the source. stride, dilation: int or pair.
-    padding: int, pair, "valid" or "same" (stride 1 only). groups: channels are split into so many independent groups.
+    weights: (c_out, c_in / groups, k_height, k_width). input_shape: (height, width) of the source. stride, dilation: int or
+    pair. padding: int, pair, "valid" or "same" (stride 1 only). groups: channels are split into so many independent groups.
     bias: one per output channel, or one per target neuron. `in_shape` and `output_shape` are (channels, height, width).
     """
 

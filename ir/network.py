@@ -136,8 +136,8 @@ class Network:
     """A spiking network: a name, a time step and a graph. SI units everywhere.
 
     dt: seconds per step. integrator: `euler`, `exponential` or `exact`, for every population that does not choose its own.
-    `outputs` maps names to the populations that are the network's answer. `graph` is live: nodes carry their `Input` or `Population` as attribute `node`, edges their `Projection` as attribute
-    `projection`, keyed by the projection's name.
+    `outputs` maps names to the populations that are the network's answer. `graph` is live: nodes carry their `Input` or
+    `Population` as attribute `node`, edges their `Projection` as attribute `projection`, keyed by the projection's name.
     """
 
     def __init__(self, name: str = "network", *, dt: float, integrator: str = "exponential") -> None:

@@ -93,7 +93,10 @@ def load(path: str | os.PathLike[str], check: bool = True) -> Network:
             if "network" not in archive.files:
                 raise FileFormatError(source, "is a NumPy archive, but not a network (it has no member 'network')")
             text = archive["network"].tobytes()
-            reader = _Reader(source, {name: archive[name] for name in archive.files if name != "network"})
+            arrays = {name: archive[name] for name in archive.files if name != "network"}
+            if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+                raise FileFormatError(source, "holds a member that is not an array")
+            reader = _Reader(source, arrays)
     except FileNotFoundError:
         raise FileFormatError(source, "no such file") from None
     except IsADirectoryError:
@@ -165,6 +168,8 @@ class _Reader:
             net.graph.add_node(node.name, node=node)
         for item in body["projections"]:
             projection = self.decode(item, (Projection,))
+            if net.graph.has_edge(projection.pre, projection.post, projection.name):
+                raise FileFormatError(self.source, f"holds two projections named '{projection.name}'")
             for end in (projection.pre, projection.post):
                 if end not in net.graph:
                     raise FileFormatError(self.source, f"projection '{projection.name}' names '{end}', which does not exist")

@@ -93,7 +93,7 @@ def _delays(net: Network) -> Iterator[Problem]:
         if delay.ndim and len(connectivity) != connectivity.weights.size:
             yield Problem(
                 projection.name,
-                f"a delay per synapse needs synapses that are stored one by one, but this {connectivity.kind} shares its weights; "
+                f"a delay per synapse needs synapses stored one by one, but this {connectivity.kind} shares its weights; "
                 "use connectivity.expand()",
             )
         elif delay.ndim and delay.shape != connectivity.weights.shape:
@@ -101,6 +101,9 @@ def _delays(net: Network) -> Iterator[Problem]:
                 projection.name,
                 f"per-synapse delays have shape {delay.shape}, the {connectivity.kind} weights {connectivity.weights.shape}",
             )
+        if delay.size and delay.dtype.kind not in "iu":
+            yield Problem(projection.name, f"delay {_first(delay)!r} is not a whole number of steps; connect() takes seconds")
+            continue
         if delay.size and delay.min() < 0:
             yield Problem(projection.name, f"delay {int(delay.min())} is negative; a spike cannot arrive before it is sent")
         if delay.size and delay.max() > MAX_DELAY:

@@ -28,7 +28,7 @@ class Engine:
         self, pre: int, post: int, delays: NDArray[int64], shift: int, blocks: list[tuple[Offsets, Ids, Ids]]
     ) -> None: ...
     def add_dense(
-        self, pre: int, post: int, delays: NDArray[int64], shift: int, weights: NDArray[int32], rows: NDArray[int32] | None = None
+        self, pre: int, post: int, delays: NDArray[int64], shift: int, weights: NDArray[int32], rows: Ids | None = None
     ) -> None: ...
     def add_conv(
         self,

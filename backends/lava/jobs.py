@@ -9,12 +9,12 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-import neurocomp
 from neurocomp.backends.base import Record, Result
 from neurocomp.backends.lava.files import JobFiles, write_manifest
 from neurocomp.backends.lava.group import process_group
@@ -134,7 +134,8 @@ def _raw(job: Job, its: JobFiles) -> Raw:
 
 def _environment(folder: Path) -> dict[str, str]:
     """The parent's environment, with its import path, one thread for each process, and a temporary folder that will go."""
-    root = str(Path(neurocomp.__file__ or "").absolute().parent.parent)
+    package = find_spec("neurocomp")
+    root = str(Path(next(iter(package.submodule_search_locations or ()))).absolute().parent) if package else ""
     path = [os.path.abspath(entry) for entry in sys.path]
     path = path if root in path else [root, *path]
     environment: dict[str, Any] = {**os.environ, "PYTHONPATH": os.pathsep.join(path), "TMPDIR": str(folder)}

@@ -1,8 +1,9 @@
 """lava-nc 0.10 on Python 3.11 and later, and faster to start, without touching the installed package.
 
 On new Pythons a dataclass (`ByteEncoder`) used as another dataclass's default is in the way: since 3.11 a default must be
-hashable, which `eq=False` makes it. On NumPy 2.4 its reshaping ports use an argument that is gone. Its compiler looks for the models of every process anew, by running all files around
-it; here it looks once for each class of processes, which takes a third off the time of a small network.
+hashable, which `eq=False` makes it. On NumPy 2.4 its reshaping ports use an argument that is gone. Its compiler looks for the
+models of every process anew, by running all files around it; here it looks once for each class of processes, which takes a
+third off the time of a small network.
 """
 
 from __future__ import annotations

@@ -56,15 +56,16 @@ def wires(net: Network) -> list[Wire]:
         source, population = net.node(projection.pre), net.populations[projection.post]
         graded = isinstance(source, Input) and source.max_payload > 1
         loihi = population.program is not None and population.program.form.arithmetic == "loihi"
-        result += _wires(projection, MESSAGE_BITS if graded else 0, loihi)
+        bound = population.grid.bound if population.grid is not None else 0
+        result += _wires(projection, MESSAGE_BITS if graded else 0, loihi, bound)
     return result
 
 
-def _wires(projection: Projection, message_bits: int, loihi: bool) -> list[Wire]:
+def _wires(projection: Projection, message_bits: int, loihi: bool, bound: int) -> list[Wire]:
     connectivity = projection.connectivity
     if len(connectivity) == 0:
         return []
-    if _conv_fits(projection):
+    if _conv_fits(projection, bound if loihi else 0):
         connectivity = cast(Conv2d, connectivity)
         return [Wire(projection.pre, projection.post, connectivity.weights, message_bits=message_bits, conv=connectivity)]
     left = max(projection.loihi.weight_exp, 0) if loihi and projection.loihi else 0  # Lava does that shift itself
@@ -89,11 +90,14 @@ def _wires(projection: Projection, message_bits: int, loihi: bool) -> list[Wire]
     return result
 
 
-def _conv_fits(projection: Projection) -> bool:
+def _conv_fits(projection: Projection, bound: int) -> bool:
     """Whether Lava's Conv can take it: no dilation, the same padding on both sides, one step, and no rounded exponent.
 
-    Lava's Conv ignores weight_exp; the loihi pass has multiplied left shifts into the weights. Geometry is int8 there.
+    Lava's Conv ignores weight_exp; the loihi pass has multiplied left shifts into the weights. Geometry is int8 there, and
+    fixed-point sums wrap at 24 bits, so the proven bound must stay below (0 where it does not apply).
     """
+    if bound >= 2**23:
+        return False
     connectivity = projection.connectivity
     if not isinstance(connectivity, Conv2d) or np.any(np.asarray(projection.delay) != 1) or projection.shift:
         return False

@@ -275,7 +275,7 @@ def _kernel(rng: Generator, shape: tuple[int, ...]) -> Any:
 
 
 def _conv_case(name: str, shape: tuple[int, int, int], layer: Connectivity, rng: Generator, tau: Any = 8e-3) -> Case:
-    """x -> h over the layer, twice (the second time late, and graded), then back by a list of synapses."""
+    """The layer from x to h, twice (the second time late, and graded), then back by a list of synapses."""
     net = Network(name, dt=DT)
     net.input("x", shape)
     net.input("g", shape, max_payload=5)
