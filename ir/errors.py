@@ -14,9 +14,13 @@ class EquationError(NeurocompError, ValueError):
     """A neuron model's text is outside the grammar. `source` is the line, `column` the 0-based place in it."""
 
     def __init__(self, message: str, source: str = "", column: int = 0) -> None:
-        self.source, self.column = source, column
+        self.message, self.source, self.column = message, source, column
         pointer = f"\n    {source}\n    {' ' * column}^" if source else ""
         super().__init__(message + pointer)
+
+    def within(self, where: str) -> EquationError:
+        """The same error, saying where it was met."""
+        return EquationError(f"{where}: {self.message}", self.source, self.column)
 
 
 class ModelError(NeurocompError, ValueError):

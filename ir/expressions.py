@@ -129,6 +129,11 @@ def children(expr: Expr) -> tuple[Expr, ...]:
             return args
 
 
+def is_condition(expr: Expr) -> bool:
+    """Whether the expression is a truth value (else it is a number)."""
+    return isinstance(expr, Compare | Logic) or (isinstance(expr, Unary) and expr.op == "not")
+
+
 def names(expr: Expr) -> Iterator[str]:
     """Every name in the expression, in order, with repeats."""
     if isinstance(expr, Name):
@@ -162,6 +167,22 @@ def check_identifier(name: str, what: str) -> None:
         raise EquationError(f"{what} '{name}' is not a valid name: use letters, digits and _, starting with a letter")
 
 
+def parse_condition(text: str, arithmetic: str = "float") -> Expr:
+    """Parse a condition, such as `v > v_threshold`."""
+    expr = parse_expression(text, arithmetic)
+    if not is_condition(expr):
+        raise EquationError("expected a condition, such as v > v_threshold", text.strip())
+    return expr
+
+
+def parse_number(text: str, arithmetic: str = "float") -> Expr:
+    """Parse an expression whose value is a number."""
+    expr = parse_expression(text, arithmetic)
+    if is_condition(expr):
+        raise EquationError("expected a number, not a condition; write where(condition, 1.0, 0.0)", text.strip())
+    return expr
+
+
 def parse_expression(text: str, arithmetic: str = "float") -> Expr:
     """Parse one expression. Raises `EquationError` that points at the column of what is not allowed."""
     source = text.strip()
@@ -184,7 +205,7 @@ def parse_statements(text: str, arithmetic: str = "float") -> tuple[Assign, ...]
         if not separator or value.startswith("="):
             raise EquationError("expected an assignment `name = expression`", line)
         check_identifier(target.strip(), "assigned variable")
-        result.append(Assign(target.strip(), parse_expression(value, arithmetic)))
+        result.append(Assign(target.strip(), parse_number(value, arithmetic)))
     return tuple(result)
 
 
@@ -198,7 +219,7 @@ def parse_equations(text: str) -> tuple[Assign, ...]:
         state = match.group(1)
         if any(state == earlier.target for earlier in result):
             raise EquationError(f"d{state}/dt is given twice", line)
-        result.append(Assign(state, parse_expression(line[match.end() :])))
+        result.append(Assign(state, parse_number(line[match.end() :])))
     return tuple(result)
 
 
@@ -213,8 +234,12 @@ def _convert(node: ast.expr, source: str, arithmetic: str, depth: int = 0) -> Ex
     def fail(message: str) -> EquationError:
         return EquationError(message, source, node.col_offset)
 
-    def sub(child: ast.expr) -> Expr:
-        return _convert(child, source, arithmetic, depth + 1)
+    def sub(child: ast.expr, condition: bool = False) -> Expr:
+        result = _convert(child, source, arithmetic, depth + 1)
+        if is_condition(result) != condition:
+            found, wanted = ("a number", "a condition") if condition else ("a condition", "a number")
+            raise EquationError(f"{found} stands where {wanted} is needed", source, child.col_offset)
+        return result
 
     if depth > MAX_DEPTH:
         raise fail(f"the expression is nested more than {MAX_DEPTH} deep; split it")
@@ -237,7 +262,7 @@ def _convert(node: ast.expr, source: str, arithmetic: str, depth: int = 0) -> Ex
         case ast.UnaryOp(op=ast.UAdd(), operand=operand):
             return sub(operand)
         case ast.UnaryOp(op=ast.Not(), operand=operand):
-            return Unary("not", sub(operand))
+            return Unary("not", sub(operand, condition=True))
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
             symbol = _BINARY[type(op)]
             if (symbol in ("<<", ">>")) != (arithmetic == "loihi") and symbol in ("<<", ">>", "/"):
@@ -247,9 +272,9 @@ def _convert(node: ast.expr, source: str, arithmetic: str, depth: int = 0) -> Ex
             return Compare(_COMPARE[type(op)], sub(left), sub(right))
         case ast.BoolOp(op=op, values=[first, *rest]):
             symbol = "and" if isinstance(op, ast.And) else "or"
-            result = sub(first)
+            result = sub(first, condition=True)
             for term in rest:
-                result = Logic(symbol, result, sub(term))
+                result = Logic(symbol, result, sub(term, condition=True))
             return result
         case ast.Call(func=ast.Name(id=function), args=args, keywords=[]) if function in FUNCTIONS:
             arity, needs = FUNCTIONS[function]
@@ -257,7 +282,7 @@ def _convert(node: ast.expr, source: str, arithmetic: str, depth: int = 0) -> Ex
                 raise fail(f"{function}() does not exist in {arithmetic} arithmetic")
             if len(args) != arity:
                 raise fail(f"{function}() takes {arity} arguments, not {len(args)}")
-            return Call(function, tuple(sub(arg) for arg in args))
+            return Call(function, tuple(sub(arg, function == "where" and k == 0) for k, arg in enumerate(args)))
         case ast.Call(func=ast.Name(id=function)):
             raise fail(f"unknown function '{function}'; known are {', '.join(sorted(FUNCTIONS))}")
     raise fail(f"{type(node).__name__} is not part of the equation language")

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from neurocomp.ir.errors import EquationError
-from neurocomp.ir.expressions import Assign, Binary, Expr, Name, Number, parse_equations, parse_expression, parse_statements
+from neurocomp.ir.expressions import Assign, Binary, Expr, Name, Number, parse_condition, parse_equations, parse_statements
 from neurocomp.ir.linear import REST, Terms, affine
 from neurocomp.ir.model import NeuronModel
 from neurocomp.ir.program import StepForm
@@ -57,7 +57,7 @@ class Scheme:
 
 def scheme(model: NeuronModel, integrator: str, reset: str | None) -> Scheme:
     """The step program of a model under an integrator (ignored where the model is written in steps) and a reset rule."""
-    spike = None if model.spike is None else parse_expression(model.spike, model.arithmetic)
+    spike = None if model.spike is None else parse_condition(model.spike, model.arithmetic)
     rules = () if reset is None else parse_statements(model.resets[reset], model.arithmetic)
     if model.step.strip():
         updates = parse_statements(model.step, model.arithmetic)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from neurocomp.ir.errors import EquationError, ModelError
 from neurocomp.ir.expressions import (
@@ -14,12 +14,13 @@ from neurocomp.ir.expressions import (
     Expr,
     check_identifier,
     names,
+    parse_condition,
     parse_equations,
-    parse_expression,
     parse_statements,
 )
 from neurocomp.ir.program import Arithmetic
 
+T = TypeVar("T")
 RESERVED = {"a", "dt", *FUNCTIONS}
 
 
@@ -68,20 +69,12 @@ class NeuronModel:
         for name in self.defaults:
             if name not in self.parameters:
                 raise EquationError(f"model {self.name}: a default for '{name}', which is not a parameter")
-        known = {*self.parameters, *self.state, "a", "dt"} | {x.target for x in self._updates}
-        expressions: list[tuple[str, Expr]] = [(x.target, x.value) for x in self._updates]
-        if self.spike is not None:
-            expressions.append(("spike", parse_expression(self.spike, self.arithmetic)))
-        for rule, text in self.resets.items():
-            for assign in parse_statements(text, self.arithmetic):
-                if assign.target not in self.state:
-                    raise EquationError(f"model {self.name}: reset '{rule}' assigns '{assign.target}', not a state")
-                expressions.append((f"reset '{rule}'", assign.value))
         for constraint in self.constraints:
-            for name in names(parse_expression(constraint, self.arithmetic)):
+            for name in names(self._parsed(f"constraint '{constraint}'", parse_condition, constraint)):
                 if name not in self.parameters:
                     raise EquationError(f"model {self.name}, constraint '{constraint}': '{name}' is not a parameter")
-        for where, expr in expressions:
+        known = {*self.parameters, *self.state, "a", "dt"} | {x.target for x in self._updates}
+        for where, expr in self._expressions():
             for name in names(expr):
                 if name not in known:
                     raise EquationError(
@@ -89,11 +82,32 @@ class NeuronModel:
                         f"parameters {', '.join(self.parameters)}, the input is a"
                     )
 
+    def _expressions(self) -> Iterator[tuple[str, Expr]]:
+        """Every expression with the place where it stands."""
+        yield from ((x.target, x.value) for x in self._updates)
+        if self.spike is not None:
+            yield "spike", self._parsed("spike", parse_condition, self.spike)
+        for rule, text in self.resets.items():
+            for assign in self._parsed(f"reset '{rule}'", parse_statements, text):
+                if assign.target not in self.state:
+                    raise EquationError(f"model {self.name}: reset '{rule}' assigns '{assign.target}', not a state")
+                yield f"reset '{rule}'", assign.value
+
+    def _parsed(self, where: str, parse: Callable[[str, str], T], text: str) -> T:
+        try:
+            return parse(text, self.arithmetic)
+        except EquationError as error:
+            raise error.within(f"model {self.name}, {where}") from None
+
     @cached_property
     def _updates(self) -> tuple[Assign, ...]:
         if self.step.strip():
-            return parse_statements(self.step, self.arithmetic)
-        return (*parse_statements(self.before), *parse_equations(self.equations), *parse_statements(self.after))
+            return self._parsed("step", parse_statements, self.step)
+        equations = self._parsed("equations", lambda text, _: parse_equations(text), self.equations)
+        before, after = (
+            self._parsed(k, parse_statements, text) for k, text in (("before", self.before), ("after", self.after))
+        )
+        return (*before, *equations, *after)
 
     @cached_property
     def state(self) -> tuple[str, ...]:

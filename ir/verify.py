@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from neurocomp.ir.errors import Problem, VerificationError
-from neurocomp.ir.expressions import parse_expression
+from neurocomp.ir.expressions import parse_condition
 from neurocomp.ir.network import Input, LoihiSynapse, Network, Population, Projection
 from neurocomp.ir.printers.numpy import numpy_value
 
@@ -142,7 +142,7 @@ def _constraints(population: Population) -> Iterator[Problem]:
     model, values = population.neuron.model, {k: np.asarray(v) for k, v in population.neuron.parameters.items()}
     values = {k: v.ravel() if v.ndim else v for k, v in values.items()}  # some may come shaped, some flat
     for constraint in model.constraints:
-        holds = np.asarray(numpy_value(parse_expression(constraint, model.arithmetic), values, model.arithmetic))
+        holds = np.asarray(numpy_value(parse_condition(constraint, model.arithmetic), values, model.arithmetic))
         if not holds.all():
             worst = int(np.argmin(holds.ravel()))
             where = f" at neuron {worst}" if holds.ndim else ""

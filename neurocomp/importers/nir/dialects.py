@@ -3,8 +3,8 @@
 NIR writes differential equations and says nothing of time step, integrator, input gain and reset; no two importers agree. A row
 of `DIALECTS` pins one reading. Where it was read or measured is in docs/nir.md.
 
-All rows share the order of a step: the current first, then the voltage with the new current, then the comparison, then the reset;
-recurrent spikes of step t - 1 enter at step t.
+All rows share the order of a step: the current first, then the voltage with the new current, then the comparison, then the
+reset; recurrent spikes of step t - 1 enter at step t.
 """
 
 from __future__ import annotations
@@ -38,11 +38,12 @@ class Dialect:
     integrator: of all neurons. gain: NIR type -> "model" (the equation's own input factor under the integrator) or "unscaled"
     (the weighted sum enters with factor 1; r and w_in are replaced). resets: NIR type -> "value" (v_reset is honoured), "zero"
     or "subtract". ignores: NIR type -> parameters the framework does not look at. refuses: NIR type -> parameters that must be
-    at rest (v_leak 0), else the framework does not load the file. models: NIR type -> the neuron model where it is not the plain
-    one. self_loop_models: the same for neurons that feed themselves, where that differs. from_input, from_population: steps
-    between a spike and its effect. dt: the time step that is hard-coded in the framework, None where the user gives one.
-    steps_from: time constants of at least this many seconds are meant in steps. reads: neuron types its importer knows. quirks:
-    what else to know. source: the version whose source was read.
+    at rest (v_leak 0), because the framework does not load the file or does something else. models: NIR type -> the neuron model
+    where it is not the plain one. self_loop_models: the same for neurons that feed themselves, where that differs. from_input,
+    from_population: steps between a spike and its effect. dt: the time step that is hard-coded in the framework, None where the
+    user gives one. steps_from: time constants of at least this many seconds are meant in steps. leaky_if: the decay per step that
+    IF gets. leak_per_step: v_leak is added at every step. reads: neuron types its importer knows. quirks: what else to know.
+    source: the version whose source was read.
     """
 
     name: str
@@ -167,7 +168,10 @@ DIALECTS: Mapping[str, Dialect] = {
             resets=_SUBTRACT,
             leak_per_step=True,
             reads=("LI", "LIF", "CubaLIF"),
-            quirks=("v_leak is added to the voltage at every step", "it guesses dt as min(tau / (1 + r)); give the one trained with"),
+            quirks=(
+                "v_leak is added to the voltage at every step",
+                "it guesses dt as min(tau / (1 + r)); give the one trained with",
+            ),
             source="rockpool 3.1.0",
         ),
         Dialect(
@@ -253,16 +257,15 @@ def _refuse(graph: RawGraph, name: str, params: Checked, dialect: Dialect, kind:
     for key in dialect.refuses.get(kind, ()):
         if np.any(np.asarray(params[key]) != NEUTRAL[key]):
             raise graph.error(
-                f"{key} = {_span(params[key])}, which {dialect.name} does not run as written; use dialect='nir' for the equations",
+                f"{key} = {_span(params[key])}, which {dialect.name} does not run as written; dialect='nir' takes the equations",
                 name,
             )
 
 
 def _ignore(graph: RawGraph, name: str, params: Checked, dialect: Dialect, kind: str) -> None:
+    replaced = ("r", "w_in") if dialect.gain.get(kind) == "unscaled" else ()  # by _gain
     for key in dialect.ignores.get(kind, ()):
-        if key in params and dialect.gain.get(kind) != "unscaled":
-            _set(graph, name, params, key, NEUTRAL[key], f"{dialect.name} ignores {key} of {kind}")
-        elif key in params and key not in ("r", "w_in"):
+        if key in params and key not in replaced:
             _set(graph, name, params, key, NEUTRAL[key], f"{dialect.name} ignores {key} of {kind}")
 
 
@@ -274,7 +277,7 @@ def _reset(graph: RawGraph, name: str, params: Checked, dialect: Dialect, kind: 
         return rule
     _set(graph, name, params, "v_reset", 0.0, f"{dialect.name} ignores v_reset")
     if rule == "subtract":
-        graph.note(name, "reset to v_reset", "reset by subtraction", f"that is what {dialect.name} runs, whatever the file says")
+        graph.note(name, "reset to v_reset", "reset by subtraction", f"{dialect.name} runs that, whatever the file says")
         return rule
     return "value"
 
@@ -287,7 +290,7 @@ def _gain(graph: RawGraph, name: str, params: Checked, dialect: Dialect, kind: s
         rule = "unscaled"
         for key in taus:
             _set(graph, name, params, key, params[key] * dt, f"{dialect.name} writes time constants in steps")
-    membrane = params.get("tau", params.get("tau_mem", 1.0))
+    membrane: Any = params.get("tau", params.get("tau_mem", 1.0))
     if rule == "unscaled":
         why = f"{dialect.name} adds the weighted input as it is"
         _set(graph, name, params, "r", membrane / dt, why)
@@ -305,7 +308,7 @@ def _leaky(graph: RawGraph, name: str, params: Checked, dialect: Dialect, dt: fl
 
 
 def _set(graph: RawGraph, name: str, params: Checked, key: str, value: Any, why: str) -> None:
-    if not np.array_equal(np.broadcast_to(params[key], np.broadcast_shapes(np.shape(params[key]), np.shape(value))), value + 0 * params[key]):
+    if np.any(np.asarray(params[key]) != np.asarray(value)):
         graph.note(name, f"{key} = {_span(params[key])}", f"{key} = {_span(value)}", why)
     params[key] = value
 

@@ -1,7 +1,7 @@
 """Chains of linear nodes as one connectivity: structured where that is exact, listed synapses else.
 
-A chain is a list of links: connectivities without bias, and `Wait`s. Products are formed in one fixed order, so that they do not
-depend on the machine's matrix library.
+A chain is a list of links: connectivities without bias, and `Wait`s. Products are formed in one fixed order, so that they do
+not depend on the machine's matrix library.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ def link_of(kind: str, values: Checked, into: Shape) -> Link | None:
     if kind == "Conv2d":
         padding = values["padding"] if isinstance(values["padding"], str) else tuple(values["padding"])
         image, stride, dilation = (into[1], into[2]), tuple(values["stride"]), tuple(values["dilation"])
-        return Conv2d(values["weight"], image, stride, padding, dilation, values["groups"])  # type: ignore[arg-type]
+        return Conv2d(values["weight"], image, stride, padding, dilation, values["groups"])
     if kind in ("SumPool2d", "AvgPool2d"):
         pool = SumPool2d if kind == "SumPool2d" else AvgPool2d
         kernel, stride, padding = (tuple(values[key]) for key in ("kernel_size", "stride", "padding"))
-        return pool(into[0], (into[1], into[2]), kernel, stride, padding)  # type: ignore[arg-type]
+        return pool(into[0], (into[1], into[2]), kernel, stride, padding)
     if kind == "Delay":
         delay = np.asarray(values["delay"], np.float64)
         return Wait(delay.ravel() if delay.size > 1 else delay.reshape(()))
@@ -220,7 +220,9 @@ def _general(first: Connectivity, second: Connectivity) -> Connectivity:
     left, right = _csr(second), _csr(first)
     uses = np.diff(left.tocsc().indptr).astype(np.int64) @ np.diff(right.indptr).astype(np.int64)
     if uses > MAX_SYNAPSES:
-        raise ModelError(f"composing these linear nodes takes {uses:,} products, more than {MAX_SYNAPSES:,}; put neurons between them")
+        raise ModelError(
+            f"composing these linear nodes takes {uses:,} products, more than {MAX_SYNAPSES:,}; put neurons between"
+        )
     product = (left @ right).tocsr()
     product.sort_indices()
     if product.nnz == product.shape[0] * product.shape[1]:
@@ -238,7 +240,7 @@ def _csr(connectivity: Connectivity) -> sp.csr_array:
 
 
 def _product(left: Floats, right: Floats) -> Floats:
-    """left @ right, added in the order of the inner index on every machine."""
+    """The product left @ right, added in the order of the inner index on every machine."""
     result = np.zeros((left.shape[0], right.shape[1]))
     for k in range(left.shape[1]):
         result += left[:, k, None] * right[k]

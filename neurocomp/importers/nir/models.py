@@ -17,7 +17,7 @@ def _delayed(base: NeuronModel) -> NeuronModel:
         before="last = where(v > v_threshold, v_threshold, 0.0)",
         after="v = v - last",
         resets=_NONE,
-        description=f"{base.description}; the threshold is subtracted in the step after the spike, as snnTorch's reset_delay does",
+        description=f"{base.description}; the threshold is subtracted in the step after the spike (reset_delay)",
     )
 
 
@@ -28,7 +28,7 @@ def _delayed_zero(base: NeuronModel) -> NeuronModel:
         before="keep = where(v > v_threshold, 0.0, 1.0)",
         after="v = keep * v",
         resets=_NONE,
-        description=f"{base.description}; the voltage is 0 in the step after a spike whatever comes in, as snnTorch's reset_delay does",
+        description=f"{base.description}; the voltage is 0 in the step after a spike (reset_delay)",
     )
 
 

@@ -165,7 +165,8 @@ class _Flattener:
                 name,
             )
         known = ", ".join(list(self.nodes)[:12]) + (", ..." if len(self.nodes) > 12 else "")
-        raise NirError(self.source, f"the edge {edge[0]} -> {edge[1]} names a node that does not exist (there is: {known})", name)
+        message = f"the edge {edge[0]} -> {edge[1]} names a node that does not exist (there is: {known})"
+        raise NirError(self.source, message, name)
 
 
 def _kind(node: Any) -> str | None:

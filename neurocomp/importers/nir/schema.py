@@ -18,12 +18,15 @@ KNOWN_ELSEWHERE = {"metadata", "input_type", "output_type", "type_check"}
 
 @dataclass(frozen=True)
 class Primitive:
-    """A NIR type. required, optional: parameter -> kind ("float", "int", "padding", "shape"); legacy: what old files leave out."""
+    """A NIR type. required, optional: parameter -> kind ("float", "int", "padding", "shape"). legacy: what old files leave out.
+
+    role: "spiking" and "analog" neurons, "linear" nodes between them, and the "end"s of the graph.
+    """
 
     required: Mapping[str, str] = field(default_factory=dict)
     optional: Mapping[str, str] = field(default_factory=dict)
     legacy: Mapping[str, Any] = field(default_factory=dict)
-    role: str = "linear"  # "linear", "spiking", "analog" or "end"
+    role: str = "linear"
 
 
 def _floats(*names: str) -> dict[str, str]:
@@ -46,7 +49,9 @@ PRIMITIVES: Mapping[str, Primitive] = {
     "Conv2d": Primitive(_floats("weight"), {"input_shape": "shape", **_CONV, "bias": "float"}, _CONV_LEGACY),
     "SumPool2d": Primitive({"kernel_size": "int"}, {"stride": "int", "padding": "int"}, {"padding": 0}),
     "AvgPool2d": Primitive({"kernel_size": "int"}, {"stride": "int", "padding": "int"}, {"padding": 0}),
-    "Flatten": Primitive(optional={"start_dim": "int", "end_dim": "int", "input_type": "shape"}, legacy={"start_dim": 0, "end_dim": -1}),
+    "Flatten": Primitive(
+        optional={"start_dim": "int", "end_dim": "int", "input_type": "shape"}, legacy={"start_dim": 0, "end_dim": -1}
+    ),
     "Delay": Primitive(_floats("delay")),
     "Threshold": Primitive(_floats("threshold"), role="spiking"),
     "I": Primitive(_floats("r"), role="analog"),
@@ -85,7 +90,8 @@ def check_node(graph: RawGraph, name: str) -> Checked:
     for key, default in DEFAULTS.items():
         if key in values and values[key] is None:
             values[key] = np.asarray(default)
-    _CHECKS.get(node.type, lambda graph, name, values: None)(graph, name, values)
+    if node.type in _CHECKS:
+        _CHECKS[node.type](graph, name, values)
     return values
 
 

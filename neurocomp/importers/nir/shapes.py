@@ -1,7 +1,7 @@
 """The shape of what enters and leaves every node, worked out along the edges.
 
-The shapes that files store for convolutions, pools and Flatten are often missing and sometimes wrong (nir 1.0.8 infers wrong ones
-for non-square kernels, for 'same' with stride, and for groups), so they are only used where nothing better is known.
+The shapes that files store for convolutions, pools and Flatten are often missing and sometimes wrong (nir 1.0.8 infers wrong
+ones for non-square kernels, for 'same' with stride, and for groups), so they are only used where nothing better is known.
 """
 
 from __future__ import annotations
@@ -64,19 +64,20 @@ class Shapes:
     def _own(self, name: str, trusted: bool) -> Shape | None:
         """The input shape a node fixes by itself. trusted: by what it computes, not by a stored shape that may be wrong."""
         kind, values = self.graph.nodes[name].type, self.checked[name]
+        stored: Shape | None
         if kind == "Input":
-            return values["shape"] or (None if trusted else self._from_target(name))
+            stored = values["shape"]
+            return stored or (None if trusted else self._from_target(name))
         if kind in ("Linear", "Affine"):
-            weight = values["weight"].shape
+            weight: Shape = values["weight"].shape
             return (*weight[:-2], weight[-1]) if len(weight) > 2 or name not in self.fed or not trusted else None
         if kind in PARAMETER_SHAPED:
             return self._parameter_shape(name, trusted)
         if trusted:
             return None
-        if kind in ("Output", IDENTITY):
-            return values["shape"]
-        if kind == "Flatten":
-            return values["input_type"]
+        if kind in ("Output", IDENTITY, "Flatten"):
+            stored = values["input_type" if kind == "Flatten" else "shape"]
+            return stored
         if kind in ("Conv1d", "Conv2d") and values["input_shape"] is not None:
             return (values["weight"].shape[1] * values["groups"], *values["input_shape"])
         return None
@@ -93,7 +94,7 @@ class Shapes:
     def _parameter_shape(self, name: str, trusted: bool) -> Shape | None:
         """The largest shape of the parameters; parameters of one element say nothing, unless nothing else is known."""
         needed = PRIMITIVES[self.graph.nodes[name].type].required
-        shapes = [self.checked[name][key].shape for key in needed]
+        shapes: list[Shape] = [self.checked[name][key].shape for key in needed]
         largest = max(shapes, key=lambda shape: (prod(shape), len(shape)))
         if prod(largest) == 0:
             raise self.graph.error(f"{', '.join(needed)}: empty parameters", name)
@@ -141,8 +142,8 @@ class Shapes:
         if len(shape) == 1 and stored is not None and prod(shape) == channels * prod(stored):
             return (channels, *stored)
         if len(shape) != axes + 1 or shape[0] != channels:
-            per = f"{values['weight'].shape[1]} per group x {values['groups']} groups" if values["groups"] > 1 else "weight's second axis"
-            raise self.graph.error(f"takes {channels} channels ({per}) of {axes} axes, but '{source}' gives {shape}", name)
+            wanted = f"{channels} channels and {axes} more ax{'e' if axes > 1 else 'i'}s"
+            raise self.graph.error(f"takes {wanted}, but '{source}' gives {shape}", name)
         if stored is not None and stored != shape[1:]:
             self.notes[name] = (f"input_shape {stored}", f"input_shape {shape[1:]}", f"that is what '{source}' gives")
         return shape
@@ -182,7 +183,8 @@ class Shapes:
         for axis, size in enumerate(shape[1:]):
             if padding == "same":
                 if values["stride"][axis] != 1:
-                    raise self.graph.error(f"padding 'same' with stride {values['stride']} has no agreed meaning (PyTorch refuses it)", name)
+                    message = f"padding 'same' with stride {values['stride']} has no agreed meaning (PyTorch refuses it)"
+                    raise self.graph.error(message, name)
                 result.append(size)
                 continue
             pad = 0 if padding == "valid" else padding[axis]

@@ -1,0 +1,461 @@
+"""The engine's outer ring: whatever is handed in wrongly is answered by an exception, and the engine stays usable."""
+
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+from neurocomp.backends.cpu.codegen import digest
+from neurocomp.ir.folding import fold_form
+from neurocomp.ir.integrators import scheme
+from neurocomp.ir.neurons import IF, LoihiLIF
+
+engine_module = pytest.importorskip("neurocomp.kernels.engine")
+updates = pytest.importorskip("neurocomp.kernels.updates")
+Engine = engine_module.Engine
+
+FORM = fold_form(scheme(IF, "euler", "value").form).form  # v = v + a; spike: v > v_threshold; reset: v = v_reset
+UPDATE = updates.TABLE[digest(FORM)]
+LOIHI = updates.TABLE[digest(scheme(LoihiLIF, "euler", "value").form)]
+
+
+def i64(*values):
+    return np.array(values, np.int64)
+
+
+def i32(*values):
+    return np.array(values, np.int32)
+
+
+def f64(*values):
+    return np.array(values, np.float64)
+
+
+def population(engine, size=2, lag=0, *, update=UPDATE, state=None, constants=None, bias=None, integer=False, wide=False):
+    state = [np.zeros(size)] if state is None else state
+    constants = [f64(1e9), f64(0.0)] if constants is None else constants
+    bias = np.zeros(size, np.int64) if bias is None else bias
+    return engine.add_population(size, lag, update, state, constants, bias, 1.0, integer, wide, True), state
+
+
+def built(threads=1, graded=False):
+    """x (3 neurons) -> p (2 neurons), dense with delay 1 and weights 1..6."""
+    engine = Engine(threads, 8, 2)
+    x = engine.add_input(3, 0, graded)
+    p, state = population(engine)
+    engine.add_dense(x, p, i64(1), 0, np.arange(1, 7, dtype=np.int32).reshape(3, 2))
+    return engine, x, p, state
+
+
+def works(engine, x, p, state):
+    """Neuron 1 of the input spikes at step 0: its row 3, 4 arrives at step 1."""
+    engine.reset()
+    state[0][:] = 0.0
+    trace = np.empty((3, 2))
+    payload = None
+    spikes, counts, events = engine.run(3, {x: (i64(0, 1, 1, 1), i32(1), payload)}, [p], [(p, 0, trace)])
+    assert trace.tolist() == [[0, 0], [3, 4], [3, 4]]
+    assert (counts[x], counts[p]) == (1, 0)
+    assert sum(events) >= 2
+    assert spikes[p][0].dtype == spikes[p][1].dtype == np.int64
+
+
+def test_the_fixture_works():
+    for threads in (1, 2, 3):
+        works(*built(threads))
+
+
+# ---------------------------------------------------------------------------------------------------------------- building
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ((0, 8, 0), ValueError),
+        ((65, 8, 0), ValueError),
+        ((-1, 8, 0), ValueError),
+        ((1, 1, 0), ValueError),
+        ((1, 3, 2), ValueError),
+        ((1, 8, -1), ValueError),
+        ((1, -8, 0), ValueError),
+        (("two", 8, 0), TypeError),
+        ((1, 2.5, 0), TypeError),
+        ((2**40, 8, 0), OverflowError),
+        ((1, 2**70, 0), OverflowError),
+        ((), TypeError),
+    ],
+)
+def test_engines_that_cannot_be(arguments, error):
+    with pytest.raises(error):
+        Engine(*arguments)
+
+
+def strided(array):
+    wide = np.zeros((len(array), 2), array.dtype)
+    wide[:, 0] = array
+    return wide[:, 0]
+
+
+def frozen(array):
+    array.setflags(write=False)
+    return array
+
+
+def swapped(array):
+    return array.astype(array.dtype.newbyteorder())
+
+
+POPULATIONS = {
+    "no neurons": {"size": 0},
+    "negative size": {"size": -3, "state": [np.zeros(2)], "bias": i64(0, 0)},
+    "too many neurons": {"size": 2**31, "state": [], "constants": [], "bias": i64(0)},
+    "lag beyond max_lag": {"lag": 3},
+    "negative lag": {"lag": -1},
+    "state of float32": {"state": [np.zeros(2, np.float32)]},
+    "state of int64": {"state": [np.zeros(2, np.int64)]},
+    "state of the other byte order": {"state": [swapped(np.zeros(2))]},
+    "state too short": {"state": [np.zeros(1)]},
+    "state too long": {"state": [np.zeros(3)]},
+    "state of two dimensions": {"state": [np.zeros((2, 1))]},
+    "strided state": {"state": [strided(np.zeros(2))]},
+    "read-only state": {"state": [frozen(np.zeros(2))]},
+    "too many states": {"state": [np.zeros(2)] * 17},
+    "integer state wanted": {"update": LOIHI, "integer": True, "state": [np.zeros(2), np.zeros(2)]},
+    "constants of float32": {"constants": [np.ones(1, np.float32), f64(0)]},
+    "constants of another size": {"constants": [np.ones(3), f64(0)]},
+    "constants of no dimension": {"constants": [np.array(1.0), f64(0)]},
+    "empty constants": {"constants": [np.zeros(0), f64(0)]},
+    "strided constants": {"constants": [strided(np.ones(2)), f64(0)]},
+    "too many constants": {"constants": [f64(0)] * 65},
+    "bias of int32": {"bias": np.zeros(2, np.int32)},
+    "bias of floats": {"bias": np.zeros(2)},
+    "bias too short": {"bias": i64(0)},
+    "bias of two dimensions": {"bias": np.zeros((2, 1), np.int64)},
+    "strided bias": {"bias": strided(i64(0, 0))},
+    "no bias": {"bias": "none"},
+    "update that is no capsule": {"update": None},
+    "update that is a function": {"update": len},
+    "capsule of something else": {"update": __import__("datetime").datetime_CAPI},
+    "state that is no list": {"state": (np.zeros(2),)},
+    "state of lists": {"state": [[0.0, 0.0]]},
+}
+
+
+@pytest.mark.parametrize("options", POPULATIONS.values(), ids=POPULATIONS.keys())
+def test_populations_that_cannot_be(options):
+    engine, *_ = fresh = built()
+    with pytest.raises((ValueError, TypeError, AttributeError, OverflowError)):
+        population(engine, **options)
+    works(*fresh)
+
+
+def blocks(segments=(0, 1, 2, 2), targets=(0, 1), values=(5, 6)):
+    return [(i64(*segments), i32(*targets), i32(*values))]
+
+
+SPARSE = {
+    "the wrong number of threads": {"blocks": blocks() * 2},
+    "no blocks": {"blocks": []},
+    "segments of int32": {"blocks": [(i32(0, 1, 2, 2), i32(0, 1), i32(5, 6))]},
+    "segments too short": {"blocks": blocks(segments=(0, 1, 2))},
+    "segments too long": {"blocks": blocks(segments=(0, 1, 2, 2, 2))},
+    "segments that do not start at 0": {"blocks": blocks(segments=(1, 1, 2, 2))},
+    "segments that descend": {"blocks": blocks(segments=(0, 2, 1, 2))},
+    "segments below 0": {"blocks": blocks(segments=(0, -5, 2, 2))},
+    "segments beyond the end": {"blocks": blocks(segments=(0, 1, 2, 9))},
+    "segments that overshoot within": {"blocks": blocks(segments=(0, 2**62, 2**62, 2))},
+    "a negative last segment": {"blocks": blocks(segments=(0, 0, 0, -1))},
+    "strided segments": {"blocks": [(strided(i64(0, 1, 2, 2)), i32(0, 1), i32(5, 6))]},
+    "targets beyond the population": {"blocks": blocks(targets=(0, 2))},
+    "negative targets": {"blocks": blocks(targets=(-1, 1))},
+    "targets of int64": {"blocks": [(i64(0, 1, 2, 2), i64(0, 1), i32(5, 6))]},
+    "fewer targets": {"blocks": blocks(targets=(0,))},
+    "fewer values": {"blocks": blocks(values=(5,))},
+    "values of floats": {"blocks": [(i64(0, 1, 2, 2), i32(0, 1), f64(5, 6))]},
+    "pairs instead of triples": {"blocks": [(i64(0, 1, 2, 2), i32(0, 1))]},
+    "blocks of lists": {"blocks": [([0, 1, 2, 2], [0, 1], [5, 6])]},
+    "a delay of 0": {"delays": i64(0)},
+    "a negative delay": {"delays": i64(-1)},
+    "a delay beyond the ring": {"delays": i64(6)},
+    "delays of int32": {"delays": i32(1)},
+    "delays of floats": {"delays": f64(1.0)},
+    "a delay that is a number": {"delays": 1},
+    "more delays than segments": {"delays": i64(1, 2)},
+    "a negative shift": {"shift": -1},
+    "a shift of 31": {"shift": 31},
+    "an unknown source": {"pre": 7},
+    "a negative source": {"pre": -1},
+    "an unknown target": {"post": 2},
+    "a source beyond C's int": {"pre": 2**40},
+    "a source that is text": {"pre": "x"},
+    "a target that is an input": {"post": 0, "blocks": blocks()},
+}
+
+
+@pytest.mark.parametrize("options", SPARSE.values(), ids=SPARSE.keys())
+def test_sparse_projections_that_cannot_be(options):
+    engine, x, p, _ = fresh = built()
+    how = {"pre": x, "post": p, "delays": i64(1), "shift": 0, "blocks": blocks(), **options}
+    with pytest.raises((ValueError, TypeError, AttributeError, IndexError, OverflowError)):
+        engine.add_sparse(how["pre"], how["post"], how["delays"], how["shift"], how["blocks"])
+    works(*fresh)
+
+
+def test_targets_of_another_threads_range_are_refused():
+    engine = Engine(2, 8, 0)
+    x = engine.add_input(3, 0, False)
+    p, _ = population(engine, 64)
+    assert engine.bounds(p) == [0, 32, 64]
+    own = [(i64(0, 1, 1, 1), i32(31), i32(5)), (i64(0, 1, 1, 1), i32(32), i32(6))]
+    with pytest.raises(ValueError, match=r"thread 0 leave its range 0\.\.31"):
+        engine.add_sparse(x, p, i64(1), 0, own[::-1])
+    with pytest.raises(ValueError, match=r"thread 1 leave its range 32\.\.63"):
+        engine.add_sparse(x, p, i64(1), 0, [own[0], own[0]])
+    engine.add_sparse(x, p, i64(1), 0, own)
+
+
+DENSE = {
+    "weights of int64": {"weights": np.ones((3, 2), np.int64)},
+    "weights of floats": {"weights": np.ones((3, 2))},
+    "transposed weights": {"weights": np.ones((2, 3), np.int32)},
+    "weights in Fortran's order": {"weights": np.asfortranarray(np.ones((3, 2), np.int32))},
+    "weights of one dimension": {"weights": np.ones(6, np.int32)},
+    "strided weights": {"weights": np.ones((6, 2), np.int32)[::2]},
+    "no weights": {"weights": None},
+    "weights as lists": {"weights": [[1, 1]] * 3},
+    "two delays": {"delays": i64(1, 2)},
+    "no delays": {"delays": np.zeros(0, np.int64)},
+    "a delay of 0": {"delays": i64(0)},
+    "a delay beyond the ring": {"delays": i64(6)},
+    "a shift of 31": {"shift": 31},
+    "an unknown source": {"pre": 9},
+    "a target that is an input": {"post": 0, "weights": np.ones((3, 3), np.int32)},
+}
+
+
+@pytest.mark.parametrize("options", DENSE.values(), ids=DENSE.keys())
+def test_dense_projections_that_cannot_be(options):
+    engine, x, p, _ = fresh = built()
+    how = {"pre": x, "post": p, "delays": i64(1), "shift": 0, "weights": np.ones((3, 2), np.int32), **options}
+    with pytest.raises((ValueError, TypeError, AttributeError, IndexError, OverflowError)):
+        engine.add_dense(how["pre"], how["post"], how["delays"], how["shift"], how["weights"])
+    works(*fresh)
+
+
+def test_a_sealed_engine_takes_nothing_more():
+    for seal in (lambda engine: engine.seal(), lambda engine: engine.run(1, {}, [], [])):
+        engine, x, p, _ = fresh = built()
+        seal(engine)
+        with pytest.raises(ValueError, match="sealed"):
+            engine.add_input(3, 0, False)
+        with pytest.raises(ValueError, match="sealed"):
+            population(engine)
+        with pytest.raises(ValueError, match="sealed"):
+            engine.add_dense(x, p, i64(1), 0, np.ones((3, 2), np.int32))
+        with pytest.raises(ValueError, match="sealed"):
+            engine.add_sparse(x, p, i64(1), 0, blocks())
+        engine.seal()
+        works(*fresh)
+
+
+def test_bounds_cover_every_neuron_once():
+    for threads in (1, 2, 3, 7, 64):
+        engine = Engine(threads, 4, 0)
+        for size in (1, 2, 15, 16, 17, 100, 1000):
+            bounds = engine.bounds(engine.add_input(size, 0, False))
+            assert len(bounds) == threads + 1
+            assert (bounds[0], bounds[-1]) == (0, size)
+            assert bounds == sorted(bounds)
+    for index in (-1, 7, 2**40):
+        with pytest.raises((IndexError, OverflowError)):
+            engine.bounds(index)
+
+
+def test_engines_cannot_be_copied_or_pickled():
+    import copy
+    import pickle
+
+    engine, *_ = built()
+    with pytest.raises(TypeError):
+        pickle.dumps(engine)
+    with pytest.raises(TypeError):
+        copy.copy(engine)
+
+
+# ----------------------------------------------------------------------------------------------------------------- running
+
+
+def events(offsets=(0, 1, 1, 1), ids=(1,), payload=None):
+    return i64(*offsets), i32(*ids), payload
+
+
+RUNS = {
+    "no steps": {"steps": 0},
+    "negative steps": {"steps": -5},
+    "a fraction of a step": {"steps": 2.5},
+    "steps beyond 64 bits": {"steps": 2**70},
+    "offsets for fewer steps": {"inputs": {0: events((0, 1, 1))}},
+    "offsets for more steps": {"inputs": {0: events((0, 1, 1, 1, 1))}},
+    "offsets of int32": {"inputs": {0: (i32(0, 1, 1, 1), i32(1), None)}},
+    "offsets that do not start at 0": {"inputs": {0: events((1, 1, 1, 1))}},
+    "offsets that descend": {"inputs": {0: events((0, 1, 0, 1))}},
+    "offsets that overshoot within": {"inputs": {0: events((0, 3, 0, 1))}},
+    "more events a step than neurons": {"inputs": {0: events((0, 4, 4, 4), (0, 1, 2, 2))}},
+    "strided offsets": {"inputs": {0: (strided(i64(0, 1, 1, 1)), i32(1), None)}},
+    "ids beyond the input": {"inputs": {0: events(ids=(3,))}},
+    "negative ids": {"inputs": {0: events(ids=(-1,))}},
+    "ids of int64": {"inputs": {0: (i64(0, 1, 1, 1), i64(1), None)}},
+    "fewer ids than offsets say": {"inputs": {0: events(ids=())}},
+    "more ids than offsets say": {"inputs": {0: events(ids=(1, 2))}},
+    "a payload for plain spikes": {"inputs": {0: events(payload=i32(1))}},
+    "events for a population": {"inputs": {1: (i64(0, 1, 1, 1), i32(1), None)}},
+    "events for no node": {"inputs": {2: events()}},
+    "events for a negative node": {"inputs": {-1: events()}},
+    "events that are a pair": {"inputs": {0: (i64(0, 1, 1, 1), i32(1))}},
+    "events that are lists": {"inputs": {0: ([0, 1, 1, 1], [1], None)}},
+    "inputs that are a list": {"inputs": [events()]},
+    "recording no node": {"record": [2]},
+    "recording a negative node": {"record": [-1]},
+    "recording text": {"record": ["p"]},
+    "a trace of an unknown state": {"traces": [(1, 1, np.empty((3, 2)))]},
+    "a trace of a negative state": {"traces": [(1, -1, np.empty((3, 2)))]},
+    "a trace of an input": {"traces": [(0, 0, np.empty((3, 3)))]},
+    "a trace of no node": {"traces": [(5, 0, np.empty((3, 2)))]},
+    "a trace for fewer steps": {"traces": [(1, 0, np.empty((2, 2)))]},
+    "a trace for fewer neurons": {"traces": [(1, 0, np.empty((3, 1)))]},
+    "a flat trace": {"traces": [(1, 0, np.empty(6))]},
+    "a trace of float32": {"traces": [(1, 0, np.empty((3, 2), np.float32))]},
+    "a trace of int64": {"traces": [(1, 0, np.empty((3, 2), np.int64))]},
+    "a trace in Fortran's order": {"traces": [(1, 0, np.empty((3, 2), order="F"))]},
+    "a read-only trace": {"traces": [(1, 0, frozen(np.empty((3, 2))))]},
+    "a trace that is a pair": {"traces": [(1, 0)]},
+}
+
+
+@pytest.mark.parametrize("options", RUNS.values(), ids=RUNS.keys())
+def test_runs_that_cannot_be(options):
+    engine, *_ = fresh = built()
+    how = {"steps": 3, "inputs": {}, "record": [], "traces": [], **options}
+    with pytest.raises((ValueError, TypeError, AttributeError, IndexError, OverflowError)):
+        engine.run(how["steps"], how["inputs"], how["record"], how["traces"])
+    works(*fresh)
+
+
+def test_graded_inputs_need_payloads_that_fit():
+    engine, x, p, state = built(graded=True)
+    for bad in (None, i64(2), i32(2, 3), f64(2.0), [2]):
+        with pytest.raises((ValueError, AttributeError)):
+            engine.run(3, {x: (i64(0, 1, 1, 1), i32(1), bad)}, [], [])
+    engine.run(3, {x: (i64(0, 1, 1, 1), i32(1), i32(-2))}, [], [])
+    assert state[0].tolist() == [-6.0, -8.0]
+
+
+# ------------------------------------------------------------------------ what might crash runs in a process of its own
+
+
+def child(code, timeout=60):
+    return subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=timeout)
+
+
+CRASHES = {
+    "a ring of 2^62 slots": "Engine(1, 2**62, 0).add_input(4, 0, False)",
+    "a lag of 2^63 - 1": "Engine(1, 8, 2**63 - 1)",
+    "a ring times a size beyond memory": "Engine(1, 2**40, 0).add_input(2**30, 0, False)",
+}
+
+
+@pytest.mark.parametrize("code", CRASHES.values(), ids=CRASHES.keys())
+def test_impossible_sizes_raise(code):
+    done = child(
+        f"""
+        from neurocomp.kernels.engine import Engine
+        try:
+            {code}
+        except (ValueError, MemoryError, OverflowError) as error:
+            print("refused", type(error).__name__)
+        """
+    )
+    assert (done.returncode, done.stdout[:7]) == (0, "refused"), done.stdout + done.stderr
+
+
+SLOW = """
+    import sys, threading, numpy as np, neurocomp as nc
+    net = nc.Network("n", dt=1e-3)
+    net.population("p", nc.LIF(tau=1e-2), 50_000, bias=2.0)
+    program = nc.compile(net, "cpu", threads=THREADS)
+    expected = program.run({}, steps=50).spikes["p"].times
+"""
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_two_threads_cannot_run_one_engine_at_once(threads):
+    """Either one of them gets a clean exception, or both get the right spikes one after the other; never a crash or a hang."""
+    done = child(
+        SLOW.replace("THREADS", str(threads))
+        + """
+    engine, errors = program._executable.engine, []
+    def work():
+        try:
+            engine.run(20_000, {}, [], [])
+        except RuntimeError as error:
+            errors.append(error)
+    workers = [threading.Thread(target=work) for _ in range(2)]
+    for worker in workers: worker.start()
+    for worker in workers: worker.join()
+    assert len(errors) == 1, errors
+    assert np.array_equal(program.run({}, steps=50).spikes["p"].times, expected)
+    print("fine")
+    """
+    )
+    assert done.stdout == "fine\n", f"exit {done.returncode}\n{done.stderr[-800:]}"
+
+
+def test_a_signal_handler_cannot_run_the_engine_it_interrupts():
+    done = child(
+        SLOW.replace("THREADS", "1")
+        + """
+    import signal
+    engine, errors = program._executable.engine, []
+    def handler(*_):
+        for attempt in (lambda: engine.run(5, {}, [], []), engine.reset):
+            try:
+                attempt()
+            except RuntimeError as error:
+                errors.append(error)
+    signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    engine.run(20_000, {}, [], [])
+    assert len(errors) == 2, errors
+    print("fine")
+    """
+    )
+    assert done.stdout == "fine\n", f"exit {done.returncode}\n{done.stderr[-800:]}"
+
+
+def test_an_update_with_other_numbers_of_states_or_constants_is_refused():
+    """The capsule's function reads as many pointers as its form has: fewer would be read from the stack."""
+    done = child(
+        """
+        import numpy as np
+        from neurocomp.backends.cpu.codegen import digest
+        from neurocomp.ir.integrators import scheme
+        from neurocomp.ir.neurons import CubaLIF
+        from neurocomp.kernels.engine import Engine
+        from neurocomp.kernels.updates import TABLE
+        form = scheme(CubaLIF, "exact", "value").form  # 2 states, 7 constants
+        engine = Engine(1, 8, 0)
+        refused = 0
+        for states, constants in ((1, 7), (2, 1), (0, 0)):
+            try:
+                engine.add_population(
+                    2, 0, TABLE[digest(form)], [np.zeros(2) for _ in range(states)], [np.zeros(1)] * constants,
+                    np.zeros(2, np.int64), 1.0, False, False, True,
+                )
+            except ValueError:
+                refused += 1
+        print(refused)
+        """
+    )
+    assert (done.returncode, done.stdout) == (0, "3\n"), done.stderr[-500:]
