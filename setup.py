@@ -42,7 +42,7 @@ def extensions() -> list[Extension]:
     debug = os.environ.get("NC_DEBUG") == "1"
     # No contraction into fused multiply-add and no reassociation: every backend must get the same bits.
     flags = ["-O1", "-g"] if debug else ["-O3", "-fno-math-errno", "-fno-trapping-math"]
-    flags += ["-ffp-contract=off", "-std=c11", "-Wno-unused-function"]
+    flags += ["-ffp-contract=off", "-std=gnu11", "-Wno-unused-function"]
     modules = [
         Extension(f"neurocomp.kernels.{source.stem}", [f"kernels/{source.name}"], extra_compile_args=flags)
         for source in sorted((ROOT / "kernels").glob("*.pyx"))

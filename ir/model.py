@@ -162,6 +162,9 @@ class NeuronModel:
                 raise ModelError(f"{self.name} has no state '{name}'; it has {', '.join(self.state)}")
         return dict(given)
 
+    def __hash__(self) -> int:
+        return hash((self.name, self.equations, self.step, self.spike))
+
     def __repr__(self) -> str:
         parts = [f"NeuronModel {self.name}: {self.description}".rstrip(": ")]
         parts += [f"    before: {self.before}"] if self.before else []

@@ -23,6 +23,8 @@ cdef extern from "sync.h" nogil:
         int32_t phase
         int32_t threads
     void nc_barrier_wait(nc_barrier* barrier)
+    double nc_seconds()
+    double LOOK "NC_LOOK"
 
 cdef struct SpikeLog:          # spikes of one node recorded by one thread in one run
     int64_t count
@@ -86,10 +88,12 @@ cdef class Engine:
     cdef int64_t steps         # of the current run
     cdef int64_t stop_at       # machine step before which all threads leave
     cdef int failed            # a log could not grow
+    cdef bint running          # inside run
     cdef nc_barrier barrier
     cdef list keep             # arrays the pointers point into
     cdef int64_t held          # their bytes
     cdef int64_t held_for_synapses
+    cdef bint go               # whether helpers are to run, once all have started
     cdef object pending        # an exception raised by a signal handler during a run
     cdef int* order            # projections sorted by target
     cdef int* first            # first[node] .. first[node + 1] in order

@@ -10,8 +10,8 @@ import threading
 import numpy as np
 
 from cpython.exc cimport PyErr_CheckSignals
-from cpython.pycapsule cimport PyCapsule_GetPointer
-from libc.stdint cimport int32_t, int64_t, uint8_t, uintptr_t
+from cpython.pycapsule cimport PyCapsule_GetContext, PyCapsule_GetPointer
+from libc.stdint cimport int32_t, int64_t, intptr_t, uint8_t, uintptr_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 
@@ -100,8 +100,8 @@ cdef class Engine:
     def __cinit__(self, int threads, int64_t ring, int64_t max_lag):
         if not 1 <= threads <= MAX_THREADS:
             raise ValueError(f"threads must be 1..{MAX_THREADS}, not {threads}")
-        if max_lag < 0 or ring < max_lag + 2:
-            raise ValueError(f"ring {ring} is too short for max_lag {max_lag}")
+        if not 0 <= max_lag < 2**31 or not max_lag + 2 <= ring < 2**32:
+            raise ValueError(f"ring {ring} does not fit max_lag {max_lag}")
         self.threads, self.ring, self.max_lag = threads, ring, max_lag
         self.keep = []
         self.barrier.threads = threads
@@ -184,7 +184,7 @@ cdef class Engine:
         """
         cdef int k
         dtype = np.int64 if integer else np.float64
-        if len(state) > MAX_STATES or len(constants) > MAX_CONSTANTS:
+        if len(state) > MAX_STATES or len(constants) >= MAX_CONSTANTS:
             raise ValueError(f"{len(state)} states and {len(constants)} constants exceed {MAX_STATES} and {MAX_CONSTANTS}")
         for array in state:
             if array.dtype != dtype or array.shape != (size,) or not array.flags.c_contiguous or not array.flags.writeable:
@@ -195,6 +195,12 @@ cdef class Engine:
         if bias.shape[0] != size:
             raise ValueError(f"bias has {bias.shape[0]} values for {size} neurons")
         cdef update_fn function = <update_fn>PyCapsule_GetPointer(update, "neurocomp.update")
+        cdef intptr_t counts = <intptr_t>PyCapsule_GetContext(update)
+        if counts != len(state) * MAX_CONSTANTS + len(constants):
+            raise ValueError(
+                f"this update has {counts // MAX_CONSTANTS} states and {counts % MAX_CONSTANTS} constants, not {len(state)} "
+                f"and {len(constants)}"
+            )
         cdef Node* node = self._new_node(size, lag, align)
         self.keep.append(update)
         node.update, node.integer, node.wide, node.spikes, node.scale = function, integer, wide, spikes, scale
@@ -357,6 +363,8 @@ cdef class Engine:
         cdef int i
         cdef int64_t j
         cdef Node* node
+        if self.running:
+            raise RuntimeError("the engine is running")
         self.now = 0
         for i in range(self.n_nodes):
             node = &self.nodes[i]
@@ -380,22 +388,36 @@ cdef class Engine:
         counts: spikes per node. events: synaptic events per projection, in the order they were added.
         On KeyboardInterrupt all threads leave within a step; the state is then in the middle of a step: reset.
         """
-        cdef int i, k
-        cdef Node* node
+        if self.running:
+            raise RuntimeError("the engine is running: it cannot be run by another thread or by a signal handler meanwhile")
         if steps < 1:
             raise ValueError(f"steps must be positive, not {steps}")
+        self.running = True
+        try:
+            return self._run(steps, inputs, record, traces)
+        finally:
+            self.running = False
+
+    def _run(self, int64_t steps, dict inputs, list record, list traces):
+        cdef int i, k
         self.seal()
         held = self._prepare(steps, inputs, record, traces)
         self.steps, self.stop_at, self.failed = steps, 2**62, 0
         self.barrier.waiting = self.barrier.phase = 0
-        helpers = [threading.Thread(target=self._work, args=(k,), daemon=True) for k in range(1, self.threads)]
-        for helper in helpers:
-            helper.start()
+        gate = threading.Event()  # helpers start together, or not at all when an interruption comes in between
+        helpers = [threading.Thread(target=self._help, args=(k, gate), daemon=True) for k in range(1, self.threads)]
+        self.go = False
         try:
+            for helper in helpers:
+                helper.start()
+            self.go = True
+            gate.set()
             self._work(0)
         finally:
+            gate.set()
             for helper in helpers:
-                helper.join()
+                if helper.ident is not None:
+                    helper.join()
         del held
         if self.failed:
             raise MemoryError("no memory left for recorded spikes; record fewer populations or fewer steps")
@@ -439,8 +461,8 @@ cdef class Engine:
             dtype = np.int64 if node.integer else np.float64
             if not 0 <= k < node.n_state:
                 raise IndexError(f"state {k} is outside 0..{node.n_state - 1}")
-            if array.dtype != dtype or array.shape != (steps, node.size) or not array.flags.c_contiguous:
-                raise ValueError(f"a trace must be a contiguous {dtype.__name__} array of ({steps}, {node.size})")
+            if array.dtype != dtype or array.shape != (steps, node.size) or not array.flags.carray:
+                raise ValueError(f"a trace must be a writable contiguous {dtype.__name__} array of ({steps}, {node.size})")
             held.append(array)
             node.traces[k] = <void*><uintptr_t>array.__array_interface__["data"][0]
         return held
@@ -476,10 +498,16 @@ cdef class Engine:
         with nogil:
             self.thread_loop(number)
 
+    def _help(self, int k, gate):
+        gate.wait()
+        if self.go:
+            self._work(k)
+
     cdef void thread_loop(self, int k) noexcept nogil:
         cdef int64_t step, t
         cdef int i
         cdef Node* node
+        cdef double look = nc_seconds() + LOOK
         for step in range(self.now, self.now + self.steps + self.max_lag):
             for i in range(self.n_nodes):
                 node = &self.nodes[i]
@@ -491,7 +519,8 @@ cdef class Engine:
                     self.update(i, k, step, t)
                 elif k == 0:
                     self.feed_input(node, step, t)
-            if k == 0 and (step & 255) == 0:
+            if k == 0 and nc_seconds() > look:
+                look = nc_seconds() + LOOK
                 with gil:
                     if self._interrupted():
                         self.stop_at = step + 1

@@ -15,6 +15,14 @@ typedef struct {
     int32_t threads; /* how many take part */
 } nc_barrier;
 
+#define NC_LOOK 0.05 /* seconds between looks for signals such as Ctrl-C */
+
+static inline double nc_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
 static inline void nc_pause(void) {
 #if defined(__x86_64__)
     __builtin_ia32_pause();

@@ -15,13 +15,21 @@ from neurocomp.ir.program import StepForm
 _MODULE = '''\
 # Generated from the neuron models' equations by backends/cpu/codegen.py. Do not edit.
 """State updates of neurons, compiled. TABLE: digest of the step form -> capsule of the C function."""
-from cpython.pycapsule cimport PyCapsule_New
+from cpython.pycapsule cimport PyCapsule_New, PyCapsule_SetContext
+from libc.stdint cimport intptr_t
 
 cdef extern from *:
     """
 {source}
     """
 {declarations}
+
+cdef capsule(void* function, intptr_t states, intptr_t constants):
+    """The function, with the numbers of arrays it reads, which the engine checks (64: the engine's MAX_CONSTANTS)."""
+    result = PyCapsule_New(function, "neurocomp.update", NULL)
+    PyCapsule_SetContext(result, <void*>(states * 64 + constants))
+    return result
+
 
 TABLE = {{
 {table}
@@ -55,7 +63,9 @@ def module_source(forms: Iterable[StepForm]) -> str:
     return _MODULE.format(
         source=C_PRELUDE + functions,
         declarations="\n".join(f"    void update_{key}{signature}" for key in by_digest),
-        table="\n".join(f'    "{key}": PyCapsule_New(<void*>update_{key}, "neurocomp.update", NULL),' for key in by_digest),
+        table="\n".join(
+            f'    "{key}": capsule(<void*>update_{key}, {len(form.state)}, {len(form.constants)}),' for key, form in by_digest.items()
+        ),
     )
 
 

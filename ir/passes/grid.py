@@ -39,6 +39,12 @@ class SnapToGrid(Pass):
             exponent = _exponent(population, incoming, self.mantissa_bits)
             moved = 0.0
             for projection in incoming:
+                if projection.loihi is not None:
+                    raise CompileError(
+                        projection.name,
+                        f"has a LoihiSynapse, but '{population.name}' is float arithmetic, where it means nothing; drop loihi= "
+                        "or use Loihi's arithmetic",
+                    )
                 weights = _snap(projection.connectivity.weights, exponent)
                 moved = max(moved, _largest(weights - projection.connectivity.weights))
                 snapped = projection.connectivity.with_weights(weights, None)
