@@ -42,9 +42,14 @@ def extensions() -> list[Extension]:
     debug = os.environ.get("NC_DEBUG") == "1"
     # No contraction into fused multiply-add and no reassociation: every backend must get the same bits.
     flags = ["-O1", "-g"] if debug else ["-O3", "-fno-math-errno", "-fno-trapping-math"]
-    flags += ["-ffp-contract=off", "-std=gnu11", "-Wno-unused-function"]
+    flags += ["-pthread", "-ffp-contract=off", "-std=gnu11", "-fno-strict-aliasing", "-Wno-unused-function"]
     modules = [
-        Extension(f"neurocomp.kernels.{source.stem}", [f"kernels/{source.name}"], extra_compile_args=flags)
+        Extension(
+            f"neurocomp.kernels.{source.stem}",
+            [f"kernels/{source.name}"],
+            extra_compile_args=flags,
+            extra_link_args=["-pthread"],
+        )
         for source in sorted((ROOT / "kernels").glob("*.pyx"))
     ]
     # Cython maps dotted names to paths and knows nothing of package_dir: give it the .pxd files where it looks for them.
@@ -66,6 +71,6 @@ rooms = [f"neurocomp.{name}" for name in find_packages(".", include=exclude)]
 setup(
     packages=inside + rooms,
     package_dir={"neurocomp": "neurocomp", **{f"neurocomp.{room}": room for room in ROOMS}},
-    package_data={"neurocomp": ["py.typed"], "neurocomp.kernels": ["*.pyi"]},
+    package_data={"neurocomp": ["py.typed"], "neurocomp.kernels": ["*.pyi"], "neurocomp.ir.chips": ["*.toml"]},
     ext_modules=extensions(),
 )

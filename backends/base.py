@@ -143,6 +143,15 @@ def check(backend: Backend, net: Network, options: Mapping[str, Any]) -> None:
 # --------------------------------------------------------------------------------------- shared by all implementations
 
 
+def run_in_turn(executable: Executable, samples: Sequence[Mapping[str, Events]], steps: int, record: Record) -> list[Result]:
+    """One sample after the other, each from the initial state."""
+    results = []
+    for inputs in samples:
+        executable.reset()
+        results.append(executable.run(inputs, steps, record))
+    return results
+
+
 def initial_state(population: Population) -> dict[str, NDArray[Any]]:
     """State arrays (size,) of a population at step 0."""
     program = population.program

@@ -17,11 +17,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from neurocomp.backends.base import FEATURES, Counters, Record, Result, Support, initial_state, readable_state
-from neurocomp.ir.connectivity import Dense
+from neurocomp.backends.base import FEATURES, Counters, Record, Result, Support, initial_state, readable_state, run_in_turn
 from neurocomp.ir.events import Events
 from neurocomp.ir.network import Input, Network, Projection
 from neurocomp.ir.printers.numpy import numpy_step
@@ -49,28 +47,13 @@ class ReferenceBackend:
         return ReferenceExecutable(net)
 
 
-def matrices_by_delay(projection: Projection) -> list[tuple[int, Any]]:
-    """(delay, W) pairs with W of shape (n_post, n_pre); duplicate synapses of one delay add up."""
-    connectivity = projection.connectivity
-    if isinstance(connectivity, Dense) and connectivity.columns is None and not np.ndim(projection.delay):
-        return [(int(projection.delay), connectivity.weights)]
-    pre, post = connectivity.synapses()
-    weights = connectivity.values()
-    delays = np.broadcast_to(np.ravel(projection.delay), weights.shape)
-    shape = (connectivity.n_post, connectivity.n_pre)
-    return [
-        (int(d), sp.csr_array((weights[delays == d], (post[delays == d], pre[delays == d])), shape=shape))
-        for d in np.unique(delays)
-    ]
-
-
 class ReferenceExecutable:
     """A network and its state: arrays by population, and the spikes of all past machine steps that can still arrive."""
 
     def __init__(self, net: Network) -> None:
         self.net = net
         self.steps = {name: numpy_step(p.program.form) for name, p in net.populations.items() if p.program is not None}
-        self.matrices = {name: matrices_by_delay(projection) for name, projection in net.projections.items()}
+        self.matrices = {name: projection.by_delay() for name, projection in net.projections.items()}
         self.memory = max((p.max_delay for p in net.projections.values()), default=1) + net.max_lag + 1
         self.reset()
 
@@ -82,11 +65,7 @@ class ReferenceExecutable:
 
     def run_batch(self, samples: Sequence[Mapping[str, Events]], steps: int, record: Record) -> list[Result]:
         """One sample after the other, each from the initial state."""
-        results = []
-        for inputs in samples:
-            self.reset()
-            results.append(self.run(inputs, steps, record))
-        return results
+        return run_in_turn(self, samples, steps, record)
 
     def run(self, inputs: Mapping[str, Events], steps: int, record: Record) -> Result:
         """Run `steps` steps of the written network from the current state."""

@@ -20,7 +20,14 @@ Ints = NDArray[np.int64]
 
 
 def frozen_array(values: Any, dtype: type[np.generic] | None = np.float64) -> NDArray[Any]:
-    """A private, read-only, C-contiguous copy."""
+    """A private, read-only, C-contiguous copy. Numbers that would be cut to fit the dtype are refused."""
+    given = np.asarray(values)
+    if dtype is not None and given.dtype.kind == "c":
+        raise ModelError("complex numbers do not fit here; give real ones")
+    if dtype is np.int64 and given.dtype.kind == "f" and not np.array_equal(given, np.rint(given)):
+        raise ModelError(
+            f"{given.ravel()[given.ravel() != np.rint(given.ravel())][0]} is not a whole number; indices and columns are"
+        )
     array = np.array(values, dtype=dtype, order="C")
     array.setflags(write=False)
     return array

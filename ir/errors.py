@@ -56,6 +56,10 @@ class CompileError(NeurocompError, ValueError):
         super().__init__(f"{subject}: {message}")
 
 
+class PrecisionWarning(UserWarning):
+    """Weights became 0 because they are too small for the numbers a population's input is kept in."""
+
+
 class RetimeError(CompileError):
     """A cycle has less delay than hops, so no assignment of lags exists.
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from neurocomp.ir.errors import InputError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Events:
     """Spikes of one input or population, sorted by time, then by neuron.
 
@@ -79,6 +79,8 @@ def from_data(name: str, data: Any, shape: tuple[int, ...], steps: int, max_payl
     Raises `InputError` naming the input, the numbers found and what was expected. A raster or event list shorter than
     `steps` is silent afterwards; a longer one is refused.
     """
+    if isinstance(data, Events) and data.shape != shape:
+        raise InputError(f"input '{name}' has shape {shape}, but these events come from a shape of {data.shape}")
     if isinstance(data, Events):
         parts: tuple[Any, ...] = (data.times, data.ids, data.payload)
     elif isinstance(data, Mapping):
@@ -139,6 +141,8 @@ def _integers(name: str, what: str, values: Any) -> NDArray[np.int64]:
     array = np.asarray(values)
     if array.ndim != 1:
         raise InputError(f"input '{name}': {what} must be one-dimensional, not of shape {array.shape}")
+    if array.dtype.kind == "b" and len(array):
+        raise InputError(f"input '{name}': {what} is a mask of truth values; give numbers, such as np.flatnonzero(mask)")
     whole = array.dtype.kind in "biu" or (array.dtype.kind == "f" and np.array_equal(array, np.rint(array)))
     if not whole:
         raise InputError(f"input '{name}': {what} must be whole numbers (steps, neuron indices), not {array.dtype}")

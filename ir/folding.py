@@ -44,7 +44,7 @@ def _only_factor(form: StepForm, variable: str) -> str | None:
     for update in form.updates:
         if update.target != variable:
             factor = _factor_in_sum(update.value, variable)
-            if factor is not None:
+            if factor in form.constants:
                 return factor
     return None
 

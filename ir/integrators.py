@@ -35,7 +35,7 @@ class Coefficient:
 
     `decay` is the factor of the state itself, `gain` that of another term, with `own` and `term` the coefficients of the
     state and of the term in the differential equation. `propagator` is entry (row, column) of exp(dt * system), the
-    columns of `system` being the states, then the input, then the constant term.
+    columns of `system` being the states, what is held during the step, the input, and the constant term.
     """
 
     role: Literal["decay", "gain", "propagator"]
@@ -65,12 +65,13 @@ def scheme(model: NeuronModel, integrator: str, reset: str | None) -> Scheme:
     if integrator not in INTEGRATORS:
         raise EquationError(f"unknown integrator '{integrator}'; known are {', '.join(INTEGRATORS)}")
     equations = parse_equations(model.equations)
-    variables = {*model.state, INPUT}
+    held = tuple(dict.fromkeys(x.target for x in parse_statements(model.before)))  # temporaries, constant during the step
+    variables = {*model.state, INPUT, *held}
     terms = [affine(equation.value, variables) for equation in equations]
     if integrator == "exact":
-        updates, coefficients = _exact(model, equations, terms)
+        updates, coefficients = _exact(model, equations, terms, held)
     else:
-        updates, coefficients = _sequential(model, equations, terms, integrator)
+        updates, coefficients = _sequential(model, equations, terms, held, integrator)
     made = [*coefficients, *(x.target for x in updates if x.target not in model.state)]
     for name in (*model.parameters, *model.state):
         if name in made:
@@ -80,7 +81,7 @@ def scheme(model: NeuronModel, integrator: str, reset: str | None) -> Scheme:
 
 
 def _sequential(
-    model: NeuronModel, equations: tuple[Assign, ...], terms: list[Terms | None], integrator: str
+    model: NeuronModel, equations: tuple[Assign, ...], terms: list[Terms | None], held: tuple[str, ...], integrator: str
 ) -> tuple[tuple[Assign, ...], dict[str, Coefficient]]:
     updates, coefficients = [], {}
     for equation, parts in zip(equations, terms, strict=True):
@@ -98,7 +99,7 @@ def _sequential(
         if state in parts:
             factors[state] = f"{state}_decay"
             coefficients[f"{state}_decay"] = Coefficient("decay", integrator, own)
-        for other in (*model.state, INPUT, REST):
+        for other in (*model.state, *held, INPUT, REST):
             if other in parts and other != state:
                 name = f"{state}_{other or 'bias'}"
                 if name in coefficients or (other and name in (f"{state}_bias", f"{state}_decay")):
@@ -110,9 +111,9 @@ def _sequential(
 
 
 def _exact(
-    model: NeuronModel, equations: tuple[Assign, ...], terms: list[Terms | None]
+    model: NeuronModel, equations: tuple[Assign, ...], terms: list[Terms | None], held: tuple[str, ...]
 ) -> tuple[tuple[Assign, ...], dict[str, Coefficient]]:
-    columns = (*model.state, INPUT, REST)
+    columns = (*model.state, *held, INPUT, REST)
     linear: list[Terms] = []
     for equation, parts in zip(equations, terms, strict=True):
         if parts is None:
@@ -127,7 +128,7 @@ def _exact(
     for row, state in enumerate(model.state):
         factors: dict[str, str | None] = {}
         for column, other in enumerate(columns):
-            if other == state and state not in linear[row] and not reach[state] - {state, INPUT, REST}:
+            if other == state and state not in linear[row] and not reach[state] - {state, *held, INPUT, REST}:
                 factors[state] = None
             elif other == state or other in reach[state]:
                 name = f"{state}_decay" if other == state else f"{state}_{other or 'bias'}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -10,9 +9,10 @@ from typing import Any
 
 import networkx as nx
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from neurocomp.ir.connectivity import Connectivity, OneToOne, frozen_array
+from neurocomp.ir.connectivity import Connectivity, Dense, OneToOne, Sparse, frozen_array
 from neurocomp.ir.errors import ModelError
 from neurocomp.ir.integrators import INTEGRATORS
 from neurocomp.ir.model import Neuron, NeuronModel
@@ -118,6 +118,17 @@ class Projection:
     loihi: LoihiSynapse | None = None
     shift: int = 0
 
+    def by_delay(self) -> list[tuple[int, Any]]:
+        """(delay, W) pairs, W of shape (n_post, n_pre), dense or sparse; synapses of one pair and delay add up."""
+        connectivity = self.connectivity
+        if isinstance(connectivity, Dense) and connectivity.columns is None and not np.ndim(self.delay):
+            return [(int(self.delay), connectivity.weights)]
+        (pre, post), weights = connectivity.synapses(), connectivity.values()
+        delays = np.broadcast_to(np.ravel(self.delay), weights.shape)
+        shape = (connectivity.n_post, connectivity.n_pre)
+        parts = [(int(delay), delays == delay) for delay in np.unique(delays)]
+        return [(delay, sp.csr_array((weights[at], (post[at], pre[at])), shape=shape)) for delay, at in parts]
+
     @property
     def min_delay(self) -> int:
         """The smallest delay of any synapse, in steps."""
@@ -154,15 +165,20 @@ class Network:
 
     def input(self, name: str, shape: int | tuple[int, ...], max_payload: int = 1) -> Input:
         """Add an input of the given shape. max_payload > 1 makes it graded: spikes carry integers up to that size."""
-        node = Input(name, _shape(name, shape), max_payload)
+        if not isinstance(max_payload, int | np.integer) or isinstance(max_payload, bool):
+            raise ModelError(f"input '{name}': max_payload is a whole number, not {max_payload!r}")
+        node = Input(name, _shape(name, shape), int(max_payload))
         self._add(node)
         return node
 
     def population(self, name: str, neuron: Neuron, shape: int | tuple[int, ...], bias: Any = 0.0) -> Population:
         """Add a population of `neuron`s. bias: constant input, scalar or array of the population's shape."""
-        if isinstance(neuron, NeuronModel):
-            raise ModelError(f"population '{name}': give the model its parameters: {neuron.name}(...)")
-        node = Population(name, neuron, _shape(name, shape), bias)
+        if not isinstance(neuron, Neuron):
+            given = f"{neuron.name}(...)" if isinstance(neuron, NeuronModel) else "nc.LIF(tau=10e-3)"
+            raise ModelError(f"population '{name}': takes a neuron with its parameters, such as {given}, not {neuron!r:.60}")
+        parameters = {key: _own(value) for key, value in neuron.parameters.items()}
+        initial = {key: _own(value) for key, value in neuron.initial.items()}
+        node = Population(name, replace(neuron, parameters=parameters, initial=initial), _shape(name, shape), _own(bias))
         self._add(node)
         return node
 
@@ -170,17 +186,20 @@ class Network:
         self,
         pre: Node | str,
         post: Node | str,
-        connectivity: Connectivity,
+        connectivity: Connectivity | Any,
         delay: Any = 0,
         name: str | None = None,
         loihi: LoihiSynapse | None = None,
     ) -> Projection:
         """Add a projection.
 
+        connectivity: a `Connectivity`; a matrix (n_post, n_pre) is taken as Dense, a scipy sparse matrix as Sparse.
         delay: steps (int), seconds (float, a multiple of dt), or an array of either with one entry per synapse, shaped as
-        the connectivity's weights. 0 means within the same step, as in trained layered networks; recurrence needs >= 1.
+        the connectivity's weights (for Sparse also a matrix (n_post, n_pre)). 0 means within the same step, as in trained
+        layered networks; recurrence needs >= 1.
         """
-        source, target = (x if isinstance(x, str) else x.name for x in (pre, post))
+        source, target = (self._name_of(x) for x in (pre, post))
+        connectivity = _connectivity(connectivity)
         for end in (source, target):
             if end not in self.graph:
                 known = ", ".join(self.graph) or "none yet"
@@ -188,6 +207,7 @@ class Network:
         if isinstance(connectivity, OneToOne):
             connectivity = connectivity.sized(self.node(target).size)
         label = name or self._edge_name(source, target)
+        delay = _listed_delays(connectivity, delay)
         if label in self.projections:
             raise ModelError(f"there is already a projection '{label}'; give another name=")
         projection = Projection(label, source, target, connectivity, self._steps(label, delay), loihi)
@@ -283,8 +303,8 @@ class Network:
         changes: Iterable[Change] = (),
     ) -> Network:
         """A new network with some nodes and projections replaced (same names); this one stays as it is."""
-        result = copy.copy(self)
-        result.graph, result.outputs = nx.MultiDiGraph(), dict(self.outputs)
+        result = Network(self.name, dt=self.dt, integrator=self.integrator)
+        result.outputs = dict(self.outputs)
         for name, node in self.nodes.items():
             result.graph.add_node(name, node=(nodes or {}).get(name, node))
         for name, projection in self.projections.items():
@@ -301,7 +321,21 @@ class Network:
         if name in self.graph:
             raise ModelError(f"there is already a node '{name}' in network '{self.name}'; names are unique")
 
+    def __copy__(self) -> Network:
+        return self.with_changes()
+
+    def _name_of(self, end: Node | str) -> str:
+        if isinstance(end, str):
+            return end
+        if not isinstance(end, Input | Population):
+            raise ModelError(f"a projection goes from and to an input, a population or a name, not {end!r:.60}")
+        if end.name in self.graph and self.node(end.name) is not end:
+            raise ModelError(f"'{end.name}' is a node of another network, or of this one before it was changed; give its name")
+        return end.name
+
     def _add(self, node: Node) -> None:
+        if not isinstance(node.name, str):
+            raise ModelError(f"a node's name is text, not {node.name!r}")
         self._check_name(node.name)
         self.graph.add_node(node.name, node=node)
 
@@ -330,8 +364,38 @@ class Network:
         return int(whole) if values.ndim == 0 else frozen_array(whole, np.int64)
 
 
+def _own(value: Any) -> Any:
+    """Arrays and lists as private read-only arrays, so that a network cannot change behind its back."""
+    if not isinstance(value, np.ndarray | list | tuple):
+        return value
+    try:
+        return frozen_array(value, None)
+    except ValueError:
+        raise ModelError(f"{value!r:.60} is not an array of numbers: its rows differ in length") from None
+
+
+def _connectivity(given: Any) -> Connectivity:
+    if isinstance(given, Connectivity):
+        return given
+    if sp.issparse(given):
+        return Sparse(given)
+    if isinstance(given, np.ndarray) and given.ndim == 2:
+        return Dense(given)
+    raise ModelError(f"a projection takes a connectivity such as nc.Dense(weights), not {given!r:.60}")
+
+
+def _listed_delays(connectivity: Connectivity, delay: Any) -> Any:
+    """For listed synapses, a matrix of delays as one delay per synapse."""
+    if not isinstance(connectivity, Sparse):
+        return delay
+    matrix = delay.toarray() if sp.issparse(delay) else np.asarray(delay)
+    if matrix.shape == (connectivity.n_post, connectivity.n_pre) and matrix.ndim == 2:
+        return matrix[connectivity.post, connectivity.pre]
+    return delay
+
+
 def _shape(name: str, shape: int | tuple[int, ...]) -> tuple[int, ...]:
     sizes = tuple(shape) if isinstance(shape, (tuple, list, np.ndarray)) else (shape,)
-    if not sizes or any(not isinstance(x, (int, np.integer)) or x < 1 for x in sizes):
+    if not sizes or any(not isinstance(x, int | np.integer) or isinstance(x, bool) or x < 1 for x in sizes):
         raise ModelError(f"'{name}': shape must be a positive int or a tuple of them, not {shape!r}")
     return tuple(int(x) for x in sizes)

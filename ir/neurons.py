@@ -94,7 +94,7 @@ LoihiLIF = NeuronModel(
         v = clip24(decay12(v, dv) + u + shift(bias_mant, bias_exp))
     """,
     spike="v > vth << 6",
-    resets={"value": "v = 0"},
+    resets={"value": "v = 0", "subtract": "v = v - (vth << 6)"},
     constraints=(
         "0 <= du",
         "du <= 4095",
@@ -107,7 +107,8 @@ LoihiLIF = NeuronModel(
     ),
     arithmetic="loihi",
     description="Loihi's current-based LIF in its own integers, equal to Lava's bit-accurate LIF "
-    "(12-bit decays with ds_offset 1 and dm_offset 0, 24-bit state, 17-bit threshold, bias mantissa and exponent)",
+    "(12-bit decays with ds_offset 1 and dm_offset 0, 24-bit state, 17-bit threshold, bias mantissa and exponent); "
+    "reset by subtraction is a custom neuron on Loihi 2",
 )
 
 Threshold = NeuronModel(
@@ -145,12 +146,50 @@ def _snntorch(name: str, base: NeuronModel) -> NeuronModel:
 SnnTorchLIF = _snntorch("SnnTorchLIF", LIF)
 SnnTorchCubaLIF = _snntorch("SnnTorchCubaLIF", CubaLIF)
 
+_NO_RESET_YET = {"delayed": "v = v"}  # the reset of a spike happens in the step after it
+
+
+def _delayed(base: NeuronModel) -> NeuronModel:
+    return replace(
+        base,
+        name=f"SnnTorchDelayed{base.name}",
+        before="last = where(v > v_threshold, v_threshold, 0.0)",
+        after="v = v - last",
+        resets=_NO_RESET_YET,
+        description=f"{base.description}; the threshold is subtracted a step after the spike, as by snnTorch's reset_delay",
+    )
+
+
+def _delayed_zero(base: NeuronModel) -> NeuronModel:
+    return replace(
+        base,
+        name=f"SnnTorchDelayedZero{base.name}",
+        before="keep = where(v > v_threshold, 0.0, 1.0)",
+        after="v = keep * v",
+        resets=_NO_RESET_YET,
+        description=f"{base.description}; the voltage is 0 in the step after a spike, as by snnTorch's reset_delay",
+    )
+
+
+SnnTorchDelayedLIF = _delayed(LIF)
+SnnTorchDelayedCubaLIF = _delayed(CubaLIF)
+SnnTorchDelayedZeroLIF = _delayed_zero(LIF)
+SnnTorchDelayedZeroCubaLIF = _delayed_zero(CubaLIF)
+
 SinabsIF = replace(
     IF,
     name="SinabsIF",
     after="v = max(v, -v_threshold)",
+    spike="v >= v_threshold",
     resets={"subtract": "v = v - v_threshold", "value": "v = v_reset"},
-    description="integrate and fire whose voltage stays at or above minus the threshold, as in Sinabs",
+    description="integrate and fire as in Sinabs: it spikes at the threshold, and stays at or above minus the threshold",
+)
+SinabsLIF = replace(
+    LIF,
+    name="SinabsLIF",
+    spike="v >= v_threshold",
+    resets={"subtract": "v = v - v_threshold", "value": "v = v_reset"},
+    description="leaky integrate and fire as in Sinabs: it spikes at the threshold",
 )
 
 BUILTIN: tuple[NeuronModel, ...] = (
@@ -165,5 +204,10 @@ BUILTIN: tuple[NeuronModel, ...] = (
     Readout,
     SnnTorchLIF,
     SnnTorchCubaLIF,
+    SnnTorchDelayedLIF,
+    SnnTorchDelayedCubaLIF,
+    SnnTorchDelayedZeroLIF,
+    SnnTorchDelayedZeroCubaLIF,
     SinabsIF,
+    SinabsLIF,
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -74,7 +75,7 @@ def save(net: Network, path: str | os.PathLike[str]) -> Path:
         "changes": [writer.encode(change) for change in net.changes],
     }
     text = json.dumps(body, allow_nan=False).encode()
-    partial = target.with_name(target.name + ".part")
+    partial = target.with_name(f"{target.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
     try:
         with open(partial, "wb") as stream:
             arrays: dict[str, Any] = {f"a{k}": array for k, array in enumerate(writer.arrays)}

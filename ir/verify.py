@@ -42,6 +42,17 @@ def _graph_is_ours(net: Network) -> Iterator[Problem]:
         yield Problem(label, "several projections have this name; names are unique")
 
 
+def _recordable(net: Network) -> Iterator[Problem]:
+    """`record=[...]` must be able to tell nodes, states and "spikes" apart."""
+    for name in net.nodes:
+        if name == "spikes":
+            yield Problem(name, "this name means the spikes of all nodes where recordings are asked for; choose another")
+    for name, population in net.populations.items():
+        for state in population.neuron.model.state:
+            if f"{name}.{state}" in net.nodes:
+                yield Problem(f"{name}.{state}", f"this node has the name of the state {state} of '{name}'; choose another")
+
+
 def _outputs(net: Network) -> Iterator[Problem]:
     for name, node in net.outputs.items():
         if node not in net.nodes:
@@ -186,6 +197,7 @@ def _first(values: Any) -> Any:
 
 RULES: tuple[Callable[[Network], Iterator[Problem]], ...] = (
     _graph_is_ours,
+    _recordable,
     _outputs,
     _projection_ends,
     _projection_shapes,

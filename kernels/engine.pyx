@@ -1,11 +1,4 @@
-"""The step loop: event-driven delivery, state update and spike collection, all in C without the GIL.
-
-Pulling, not pushing: at machine step s a population fetches, for every projection and delay d, the spikes its source sent at
-s - d and adds their synapses into one accumulator of integers. Each thread owns a range of target neurons of every
-population, so nothing is shared while adding, and integer sums make the result independent of order and of threads.
-"""
-
-import threading
+"""The engine: a network as arrays, checked when it is built, and the runs over it. The work itself is in `loop.pyx`."""
 
 import numpy as np
 
@@ -15,78 +8,10 @@ from libc.stdint cimport int32_t, int64_t, intptr_t, uint8_t, uintptr_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 
-from neurocomp.kernels.delivery cimport Patches, acc_t, add_patches, add_rows, add_segments, add_shifted
-
-# ------------------------------------------------------------------------------------------------ input, spikes out, logs
-
-cdef int64_t add_events(
-    acc_t* acc, Projection* projection, int k, int d, int64_t n_post, int64_t lo, int64_t hi,
-    const int32_t* ids, const int32_t* payload, int64_t count
-) noexcept nogil:
-    """Deliver `count` spikes over a projection's synapses of delay number d, in the way they are stored."""
-    if projection.kind == DENSE:
-        return add_rows(acc, projection.weights, projection.rows, n_post, lo, hi, ids, payload, count)
-    if projection.kind == CONV:
-        return add_patches(acc, &projection.conv, lo, hi, ids, payload, count)
-    return add_segments(
-        acc, projection.segments[k], projection.targets[k], projection.values[k], projection.n_delays, d, ids, payload, count)
-
-
-cdef void take_input(
-    acc_t* acc, const int64_t* bias, void* a, int64_t n, bint integer, double scale
-) noexcept nogil:
-    """Move n sums into the update's input, as float64 or int64, and leave the bias in the accumulator."""
-    cdef int64_t j
-    cdef double* real = <double*>a
-    cdef int64_t* whole = <int64_t*>a
-    if integer:
-        for j in range(n):
-            whole[j] = acc[j]
-    else:
-        for j in range(n):
-            real[j] = <double>acc[j] * scale
-    for j in range(n):
-        acc[j] = <acc_t>bias[j]
-
-
-cdef int64_t compact(const unsigned char* fired, int64_t n, int64_t base, int32_t* ids) noexcept nogil:
-    """Write base + j for every fired[j]; returns how many. Looks at eight flags at a time."""
-    cdef int64_t j = 0, count = 0
-    cdef int64_t eight
-    while j < n:
-        if j + 8 <= n:
-            memcpy(&eight, fired + j, 8)
-            if eight == 0:
-                j += 8
-                continue
-        if fired[j]:
-            ids[count] = <int32_t>(base + j)
-            count += 1
-        j += 1
-    return count
-
-
-cdef int log_spikes(SpikeLog* log, const int32_t* ids, int64_t count, int64_t t) noexcept nogil:
-    """Append spikes of step t; returns 0, or 1 when memory ran out."""
-    cdef int64_t j, capacity
-    cdef void* grown
-    if log.count + count > log.capacity:
-        capacity = max(2 * log.capacity, log.count + count, 1024)
-        grown = realloc(log.times, capacity * sizeof(int64_t))
-        if grown == NULL:
-            return 1
-        log.times = <int64_t*>grown
-        grown = realloc(log.ids, capacity * sizeof(int32_t))
-        if grown == NULL:
-            return 1
-        log.ids = <int32_t*>grown
-        log.capacity = capacity
-    for j in range(count):
-        log.times[log.count + j] = t
-        log.ids[log.count + j] = ids[j]
-    log.count += count
-    return 0
-
+from neurocomp.kernels.loop cimport (
+    CHUNK, CONV, DENSE, MAX_CONSTANTS, MAX_STATES, MAX_THREADS, Loop, Node, Projection, SpikeLog, nc_pool_is_here, nc_pool_start,
+    nc_pool_stop, run_loop, update_fn,
+)
 
 # ----------------------------------------------------------------------------------------------------------------- engine
 
@@ -102,20 +27,22 @@ cdef class Engine:
             raise ValueError(f"threads must be 1..{MAX_THREADS}, not {threads}")
         if not 0 <= max_lag < 2**31 or not max_lag + 2 <= ring < 2**32:
             raise ValueError(f"ring {ring} does not fit max_lag {max_lag}")
-        self.threads, self.ring, self.max_lag = threads, ring, max_lag
+        self.loop.threads, self.ring, self.loop.max_lag = threads, ring, max_lag
         self.keep = []
-        self.barrier.threads = threads
+        self.loop.barrier.threads = threads
+        self.loop.look, self.loop.owner = look_for_signals, <void*>self
 
     def __dealloc__(self):
         cdef int i, k
-        for i in range(self.n_nodes):
-            for k in range(self.threads):
-                free(self.nodes[i].logs[k].times)
-                free(self.nodes[i].logs[k].ids)
-        free(self.nodes)
-        free(self.projections)
-        free(self.order)
-        free(self.first)
+        nc_pool_stop(self.loop.pool)
+        for i in range(self.loop.n_nodes):
+            for k in range(self.loop.threads):
+                free(self.loop.nodes[i].logs[k].times)
+                free(self.loop.nodes[i].logs[k].ids)
+        free(self.loop.nodes)
+        free(self.loop.projections)
+        free(self.loop.order)
+        free(self.loop.first)
 
     # ------------------------------------------------------------------------------------------------------------- build
 
@@ -126,50 +53,46 @@ cdef class Engine:
         return <uintptr_t>array.__array_interface__["data"][0]
 
     cdef Node* node_at(self, int index) except NULL:
-        if not 0 <= index < self.n_nodes:
-            raise IndexError(f"node {index} is outside 0..{self.n_nodes - 1}")
-        return &self.nodes[index]
+        if not 0 <= index < self.loop.n_nodes:
+            raise IndexError(f"node {index} is outside 0..{self.loop.n_nodes - 1}")
+        return &self.loop.nodes[index]
 
     cdef Node* _new_node(self, int64_t size, int64_t lag, int64_t align) except NULL:
         cdef int k
         cdef void* grown
         cdef int64_t even
-        if self.order != NULL:
+        if self.loop.order != NULL:
             raise ValueError("the engine is sealed")
-        if not 1 <= size < 2**31 or not 0 <= lag <= self.max_lag:
-            raise ValueError(f"a node of {size} neurons with lag {lag} does not fit (max_lag {self.max_lag})")
-        if self.n_nodes == self.capacity_nodes:
+        if not 1 <= size < 2**31 or not 0 <= lag <= self.loop.max_lag:
+            raise ValueError(f"a node of {size} neurons with lag {lag} does not fit (max_lag {self.loop.max_lag})")
+        if self.loop.n_nodes == self.capacity_nodes:
             self.capacity_nodes = max(8, 2 * self.capacity_nodes)
-            grown = realloc(self.nodes, self.capacity_nodes * sizeof(Node))
+            grown = realloc(self.loop.nodes, self.capacity_nodes * sizeof(Node))
             if grown == NULL:
                 raise MemoryError
-            self.nodes = <Node*>grown
-        cdef Node* node = &self.nodes[self.n_nodes]
+            self.loop.nodes = <Node*>grown
+        cdef Node* node = &self.loop.nodes[self.loop.n_nodes]
         memset(node, 0, sizeof(Node))
         node.size, node.lag = size, lag
         if align < 1:
             raise ValueError(f"align must be positive, not {align}")
-        for k in range(self.threads + 1):
-            even = (size * k // self.threads + align // 2) // align * align
+        for k in range(self.loop.threads + 1):
+            even = (size * k // self.loop.threads + align // 2) // align * align
             node.bounds[k] = min(max(even, 0), size)
-        node.bounds[0], node.bounds[self.threads] = 0, size
-        node.ids = <int32_t*>self._hold(np.zeros(self.ring * size, np.int32))
-        node.counts = <int64_t*>self._hold(np.zeros(self.ring * self.threads, np.int64))
-        self.n_nodes += 1
+        node.bounds[0], node.bounds[self.loop.threads] = 0, size
+        self.loop.n_nodes += 1
         return node
 
     def bounds(self, int index):
         """The ranges of neurons each thread owns, as threads + 1 offsets."""
         cdef Node* node = self.node_at(index)
-        return [node.bounds[k] for k in range(self.threads + 1)]
+        return [node.bounds[k] for k in range(self.loop.threads + 1)]
 
     def add_input(self, int64_t size, int64_t lag, bint graded):
         """Add an input. Returns its index."""
         cdef Node* node = self._new_node(size, lag, 16)
         node.is_input, node.graded, node.spikes = True, graded, True
-        if graded:
-            node.payload = <int32_t*>self._hold(np.zeros(self.ring * size, np.int32))
-        return self.n_nodes - 1
+        return self.loop.n_nodes - 1
 
     def add_population(
         self, int64_t size, int64_t lag, update, list state, list constants, const int64_t[::1] bias,
@@ -216,12 +139,12 @@ cdef class Engine:
         width = np.int64 if wide else np.int32
         node.acc = <void*>self._hold(own_bias.astype(width))
         node.scratch = <void*>self._hold(np.zeros(size, width))
-        return self.n_nodes - 1
+        return self.loop.n_nodes - 1
 
     cdef Projection* _new_projection(self, int pre, int post, const int64_t[::1] delays, int shift) except NULL:
         cdef void* grown
         cdef int64_t d
-        if self.order != NULL:
+        if self.loop.order != NULL:
             raise ValueError("the engine is sealed")
         self.node_at(pre)
         if self.node_at(post).is_input:
@@ -229,18 +152,20 @@ cdef class Engine:
         if not 0 <= shift < 31:
             raise ValueError(f"shift {shift} is outside 0..30")
         for d in delays:
-            if not 1 <= d < self.ring - self.max_lag:
-                raise ValueError(f"delay {d} is outside 1..{self.ring - self.max_lag - 1}")
-        if self.n_projections == self.capacity_projections:
+            if not 1 <= d < self.ring - self.loop.max_lag:
+                raise ValueError(f"delay {d} is outside 1..{self.ring - self.loop.max_lag - 1}")
+        if self.loop.n_projections == self.capacity_projections:
             self.capacity_projections = max(8, 2 * self.capacity_projections)
-            grown = realloc(self.projections, self.capacity_projections * sizeof(Projection))
+            grown = realloc(self.loop.projections, self.capacity_projections * sizeof(Projection))
             if grown == NULL:
                 raise MemoryError
-            self.projections = <Projection*>grown
-        cdef Projection* new = &self.projections[self.n_projections]
+            self.loop.projections = <Projection*>grown
+        cdef Projection* new = &self.loop.projections[self.loop.n_projections]
         memset(new, 0, sizeof(Projection))
         new.pre, new.post, new.shift, new.n_delays = pre, post, shift, <int>delays.shape[0]
         new.delays = <const int64_t*>self._hold(np.array(delays, np.int64))
+        for d in delays:
+            self.loop.nodes[pre].longest = max(self.loop.nodes[pre].longest, d)
         return new
 
     def add_sparse(self, int pre, int post, const int64_t[::1] delays, int shift, list blocks):
@@ -252,8 +177,8 @@ cdef class Engine:
         cdef int k
         cdef Node* source = self.node_at(pre)
         cdef Node* target = self.node_at(post)
-        if len(blocks) != self.threads:
-            raise ValueError(f"{len(blocks)} blocks for {self.threads} threads")
+        if len(blocks) != self.loop.threads:
+            raise ValueError(f"{len(blocks)} blocks for {self.loop.threads} threads")
         for k, (segments, targets, values) in enumerate(blocks):
             _check("segments", segments, np.int64, (source.size * delays.shape[0] + 1,))
             total = int(segments[segments.shape[0] - 1])
@@ -311,7 +236,7 @@ cdef class Engine:
             raise ValueError(f"shapes {in_shape} and {out_shape} do not fit the nodes")
         if groups < 1 or c_in % groups or c_out % groups:
             raise ValueError(f"{groups} groups do not divide {c_in} and {c_out} channels")
-        for k in range(self.threads + 1):
+        for k in range(self.loop.threads + 1):
             if target.bounds[k] % (out_height * out_width):
                 raise ValueError(f"threads must own whole channels of node {post}: add it with align={out_height * out_width}")
         if weights.ndim != 4:
@@ -333,28 +258,36 @@ cdef class Engine:
 
     cdef _finish_projection(self, int64_t held_before):
         self.held_for_synapses += self.held - held_before
-        self.n_projections += 1
+        self.loop.n_projections += 1
 
     def synapse_bytes(self):
         """Bytes of all arrays that hold synapses."""
         return self.held_for_synapses
 
     def seal(self):
-        """Finish building: sort the projections by target."""
+        """Finish building: sort the projections by target, make the spike rings as long as delays need them."""
         cdef int i, p, n = 0
-        if self.order != NULL:
+        cdef Node* node
+        if self.loop.order != NULL:
             return
-        self.order = <int*>calloc(self.n_projections + 1, sizeof(int))
-        self.first = <int*>calloc(self.n_nodes + 1, sizeof(int))
-        if self.order == NULL or self.first == NULL:
+        self.loop.order = <int*>calloc(self.loop.n_projections + 1, sizeof(int))
+        self.loop.first = <int*>calloc(self.loop.n_nodes + 1, sizeof(int))
+        if self.loop.order == NULL or self.loop.first == NULL:
             raise MemoryError
-        for i in range(self.n_nodes):
-            self.first[i] = n
-            for p in range(self.n_projections):
-                if self.projections[p].post == i:
-                    self.order[n] = p
+        for i in range(self.loop.n_nodes):
+            self.loop.first[i] = n
+            for p in range(self.loop.n_projections):
+                if self.loop.projections[p].post == i:
+                    self.loop.order[n] = p
                     n += 1
-        self.first[self.n_nodes] = n
+        self.loop.first[self.loop.n_nodes] = n
+        for i in range(self.loop.n_nodes):
+            node = &self.loop.nodes[i]
+            node.ring = node.longest + self.loop.max_lag + 2 if node.longest else 1
+            node.ids = <int32_t*>self._hold(np.zeros(node.ring * node.size, np.int32))
+            node.counts = <int64_t*>self._hold(np.zeros(node.ring * self.loop.threads, np.int64))
+            if node.graded:
+                node.payload = <int32_t*>self._hold(np.zeros(node.ring * node.size, np.int32))
 
     # --------------------------------------------------------------------------------------------------------------- run
 
@@ -365,10 +298,11 @@ cdef class Engine:
         cdef Node* node
         if self.running:
             raise RuntimeError("the engine is running")
-        self.now = 0
-        for i in range(self.n_nodes):
-            node = &self.nodes[i]
-            memset(node.counts, 0, self.ring * self.threads * sizeof(int64_t))
+        self.seal()
+        self.loop.now = 0
+        for i in range(self.loop.n_nodes):
+            node = &self.loop.nodes[i]
+            memset(node.counts, 0, node.ring * self.loop.threads * sizeof(int64_t))
             if node.is_input:
                 continue
             for j in range(node.size):
@@ -402,46 +336,44 @@ cdef class Engine:
         cdef int i, k
         self.seal()
         held = self._prepare(steps, inputs, record, traces)
-        self.steps, self.stop_at, self.failed = steps, 2**62, 0
-        self.barrier.waiting = self.barrier.phase = 0
-        gate = threading.Event()  # helpers start together, or not at all when an interruption comes in between
-        helpers = [threading.Thread(target=self._help, args=(k, gate), daemon=True) for k in range(1, self.threads)]
-        self.go = False
-        try:
-            for helper in helpers:
-                helper.start()
-            self.go = True
-            gate.set()
-            self._work(0)
-        finally:
-            gate.set()
-            for helper in helpers:
-                if helper.ident is not None:
-                    helper.join()
+        self.loop.steps, self.loop.stop_at, self.loop.failed = steps, 2**62, 0
+        self.loop.barrier.waiting = self.loop.barrier.phase = 0
+        self._start_helpers()
+        with nogil:
+            run_loop(&self.loop)
         del held
-        if self.failed:
+        if self.loop.failed:
             raise MemoryError("no memory left for recorded spikes; record fewer populations or fewer steps")
         if self.pending is not None:
             error, self.pending = self.pending, None
             raise error
-        self.now += steps
+        self.loop.now += steps
         spikes = {i: self._take_log(i) for i in record}
-        counts = [sum([self.nodes[i].total[k] for k in range(self.threads)]) for i in range(self.n_nodes)]
-        events = [sum([self.projections[i].events[k] for k in range(self.threads)]) for i in range(self.n_projections)]
+        counts = [sum([self.loop.nodes[i].total[k] for k in range(self.loop.threads)]) for i in range(self.loop.n_nodes)]
+        events = [sum([self.loop.projections[i].events[k] for k in range(self.loop.threads)]) for i in range(self.loop.n_projections)]
         return spikes, counts, events
+
+    cdef _start_helpers(self):
+        """Helpers live until the engine goes; a forked process starts its own."""
+        if self.loop.threads == 1 or nc_pool_is_here(self.loop.pool):
+            return
+        nc_pool_stop(self.loop.pool)
+        self.loop.pool = nc_pool_start(self.loop.threads - 1)
+        if self.loop.pool == NULL:
+            raise RuntimeError(f"the system refuses to start {self.loop.threads - 1} more threads; use fewer")
 
     def _prepare(self, int64_t steps, dict inputs, list record, list traces):
         cdef int i, k
         cdef Node* node
         held = []
-        for i in range(self.n_nodes):
-            node = &self.nodes[i]
+        for i in range(self.loop.n_nodes):
+            node = &self.loop.nodes[i]
             node.record = False
             node.in_offsets = NULL
             memset(node.total, 0, sizeof(node.total))
             memset(node.traces, 0, sizeof(node.traces))
-        for i in range(self.n_projections):
-            memset(self.projections[i].events, 0, sizeof(self.projections[i].events))
+        for i in range(self.loop.n_projections):
+            memset(self.loop.projections[i].events, 0, sizeof(self.loop.projections[i].events))
         for i, (offsets, ids, payload) in inputs.items():
             node = self.node_at(i)
             _check_input(node.size, node.is_input, node.graded, steps, offsets, ids, payload)
@@ -454,7 +386,7 @@ cdef class Engine:
         for i in record:
             node = self.node_at(i)
             node.record = True
-            for k in range(self.threads):
+            for k in range(self.loop.threads):
                 node.logs[k].count = 0
         for i, k, array in traces:
             node = self.node_at(i)
@@ -469,13 +401,13 @@ cdef class Engine:
 
     def _take_log(self, int index):
         """Recorded spikes (times, ids) of a node, sorted by time, then neuron; the log is emptied."""
-        cdef Node* node = &self.nodes[index]
+        cdef Node* node = &self.loop.nodes[index]
         cdef int k
         cdef int64_t n
         cdef int64_t[::1] times
         cdef int32_t[::1] ids
         all_times, all_ids = [], []
-        for k in range(self.threads):
+        for k in range(self.loop.threads):
             n = node.logs[k].count
             part_times, part_ids = np.empty(n, np.int64), np.empty(n, np.int32)
             if n:
@@ -487,138 +419,22 @@ cdef class Engine:
             free(node.logs[k].times)
             free(node.logs[k].ids)
             memset(&node.logs[k], 0, sizeof(SpikeLog))
-        if self.threads == 1:
+        if self.loop.threads == 1:
             return all_times[0], all_ids[0].astype(np.int64)
         joined = np.concatenate(all_times)
         order = np.argsort(joined, kind="stable")  # threads own ascending ranges, so ids stay sorted within a step
         return joined[order], np.concatenate(all_ids)[order].astype(np.int64)
 
-    def _work(self, int k):
-        cdef int number = k
-        with nogil:
-            self.thread_loop(number)
 
-    def _help(self, int k, gate):
-        gate.wait()
-        if self.go:
-            self._work(k)
-
-    cdef void thread_loop(self, int k) noexcept nogil:
-        cdef int64_t step, t
-        cdef int i
-        cdef Node* node
-        cdef double look = nc_seconds() + LOOK
-        for step in range(self.now, self.now + self.steps + self.max_lag):
-            for i in range(self.n_nodes):
-                node = &self.nodes[i]
-                t = step - node.lag - self.now
-                if t < 0 or t >= self.steps:
-                    continue
-                if not node.is_input:
-                    self.deliver(i, k, step)
-                    self.update(i, k, step, t)
-                elif k == 0:
-                    self.feed_input(node, step, t)
-            if k == 0 and nc_seconds() > look:
-                look = nc_seconds() + LOOK
-                with gil:
-                    if self._interrupted():
-                        self.stop_at = step + 1
-            nc_barrier_wait(&self.barrier)
-            if self.stop_at <= step + 1:
-                break
-
-    cdef bint _interrupted(self):
-        """Whether a signal handler raised; its exception waits until all threads have left."""
-        try:
-            PyErr_CheckSignals()
-        except BaseException as error:
-            self.pending = error
-            return True
-        return False
-
-    cdef void feed_input(self, Node* node, int64_t step, int64_t t) noexcept nogil:
-        cdef int64_t slot = step % self.ring, begin = 0, count = 0
-        if node.in_offsets != NULL:
-            begin = node.in_offsets[t]
-            count = node.in_offsets[t + 1] - begin
-            memcpy(node.ids + slot * node.size, node.in_ids + begin, count * sizeof(int32_t))
-            if node.graded and node.in_payload != NULL:
-                memcpy(node.payload + slot * node.size, node.in_payload + begin, count * sizeof(int32_t))
-        node.counts[slot * self.threads] = count
-        node.total[0] += count
-
-    cdef void deliver(self, int index, int k, int64_t step) noexcept nogil:
-        """Add every event that reaches thread k's neurons of a population at this machine step."""
-        cdef Node* post = &self.nodes[index]
-        cdef Node* pre
-        cdef Projection* projection
-        cdef int64_t lo = post.bounds[k], hi = post.bounds[k + 1], slot, at, count, found
-        cdef int n, d, source
-        cdef const int32_t* ids
-        cdef const int32_t* payload
-        cdef void* to
-        if lo == hi:
-            return
-        for n in range(self.first[index], self.first[index + 1]):
-            projection = &self.projections[self.order[n]]
-            pre = &self.nodes[projection.pre]
-            to = post.scratch if projection.shift else post.acc
-            for d in range(projection.n_delays):
-                if step < projection.delays[d]:
-                    continue
-                slot = (step - projection.delays[d]) % self.ring
-                found = 0
-                for source in range(self.threads):
-                    count = pre.counts[slot * self.threads + source]
-                    if count == 0:
-                        continue
-                    at = slot * pre.size + pre.bounds[source]
-                    ids = pre.ids + at
-                    payload = pre.payload + at if pre.graded else NULL
-                    if post.wide:
-                        found += add_events(<int64_t*>to, projection, k, d, post.size, lo, hi, ids, payload, count)
-                    else:
-                        found += add_events(<int32_t*>to, projection, k, d, post.size, lo, hi, ids, payload, count)
-                projection.events[k] += found
-                if projection.shift and found and post.wide:
-                    add_shifted(<int64_t*>post.acc, <int64_t*>post.scratch, lo, hi, projection.shift)
-                elif projection.shift and found:
-                    add_shifted(<int32_t*>post.acc, <int32_t*>post.scratch, lo, hi, projection.shift)
-
-    cdef void update(self, int index, int k, int64_t step, int64_t t) noexcept nogil:
-        """Update thread k's neurons of a population, chunk by chunk, and put their spikes into the ring."""
-        cdef Node* node = &self.nodes[index]
-        cdef int64_t lo = node.bounds[k], hi = node.bounds[k + 1], j, n, count = 0
-        cdef int64_t slot = step % self.ring
-        cdef int32_t* ids = node.ids + slot * node.size + lo
-        cdef double a[CHUNK]
-        cdef unsigned char fired[CHUNK]
-        cdef void* state[MAX_STATES]
-        cdef const void* constants[MAX_CONSTANTS]
-        cdef int i
-        j = lo
-        while j < hi:
-            n = min(<int64_t>CHUNK, hi - j)
-            if node.wide:
-                take_input(<int64_t*>node.acc + j, node.bias + j, a, n, node.integer, node.scale)
-            else:
-                take_input(<int32_t*>node.acc + j, node.bias + j, a, n, node.integer, node.scale)
-            for i in range(node.n_state):
-                state[i] = <char*>node.state[i] + 8 * j
-            for i in range(node.n_constants):
-                constants[i] = <const char*>node.constants[i] + (8 * j if node.varies[i] else 0)
-            node.update(n, a, state, constants, fired)
-            if node.spikes:
-                count += compact(fired, n, j, ids + count)
-            j += n
-        for i in range(node.n_state):
-            if node.traces[i] != NULL:
-                memcpy(<char*>node.traces[i] + 8 * (t * node.size + lo), <char*>node.state[i] + 8 * lo, 8 * (hi - lo))
-        node.counts[slot * self.threads + k] = count
-        node.total[k] += count
-        if node.record and count and log_spikes(&node.logs[k], ids, count, t):
-            self.failed = 1
+cdef bint look_for_signals(void* owner) noexcept with gil:
+    """Whether a signal handler raised; its exception waits until all threads have left."""
+    engine = <Engine>owner
+    try:
+        PyErr_CheckSignals()
+    except BaseException as error:
+        engine.pending = error
+        return True
+    return False
 
 
 def _check(name, array, dtype, shape):

@@ -3,9 +3,12 @@
 from neurocomp.backends.base import Counters
 from neurocomp.backends.registry import names as targets
 from neurocomp.conform import ConformanceReport, Difference, compare, conform
+from neurocomp.importers.lavadl import from_lavadl
+from neurocomp.importers.nir import from_nir, to_nir
 from neurocomp.importers.rates import Conversion
 from neurocomp.importers.sklearn import convert_sklearn, from_sklearn
 from neurocomp.ir import errors
+from neurocomp.ir.chips import Chip
 from neurocomp.ir.connectivity import Dense, OneToOne, Sparse
 from neurocomp.ir.convolution import AvgPool2d, Conv1d, Conv2d, SumPool2d
 from neurocomp.ir.events import Events
@@ -25,20 +28,28 @@ from neurocomp.ir.neurons import (
     SnnTorchLIF,
     Threshold,
 )
+from neurocomp.ir.passes import Quantise
+from neurocomp.ir.passes.place import Place, place
+from neurocomp.ir.placement import Placement
 from neurocomp.ir.storage import load, save
 from neurocomp.ir.text import text
 from neurocomp.ir.verify import verify
 from neurocomp.plot import raster
-from neurocomp.program import Program, compile
+from neurocomp.plot_placement import placement_map
+from neurocomp.program import Program
+from neurocomp.program import compile as compile
+from neurocomp.quantisation import QuantisationReport, quantisation_report
 from neurocomp.recording import Recording
 
 __version__ = "0.1.0.dev0"
 
+# `compile` is left out: `from neurocomp import *` must not replace the builtin of that name.
 __all__ = [
     "IF",
     "LI",
     "LIF",
     "AvgPool2d",
+    "Chip",
     "ConformanceReport",
     "Conv1d",
     "Conv2d",
@@ -57,9 +68,13 @@ __all__ = [
     "Neuron",
     "NeuronModel",
     "OneToOne",
+    "Place",
+    "Placement",
     "Population",
     "Program",
     "Projection",
+    "QuantisationReport",
+    "Quantise",
     "Readout",
     "Recording",
     "SinabsIF",
@@ -69,15 +84,20 @@ __all__ = [
     "SumPool2d",
     "Threshold",
     "compare",
-    "compile",
     "conform",
     "convert_sklearn",
     "errors",
+    "from_lavadl",
+    "from_nir",
     "from_sklearn",
     "load",
+    "place",
+    "placement_map",
+    "quantisation_report",
     "raster",
     "save",
     "targets",
     "text",
+    "to_nir",
     "verify",
 ]

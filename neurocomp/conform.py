@@ -17,6 +17,7 @@ from neurocomp.backends import registry
 from neurocomp.differences import COUNTERS, Difference, StateAt, compare
 from neurocomp.ir.errors import InputError, UnsupportedError
 from neurocomp.ir.network import Network
+from neurocomp.ir.passes import Quantise
 from neurocomp.program import Inputs, Program
 from neurocomp.program import compile as compile_network
 from neurocomp.recording import Recording
@@ -123,6 +124,7 @@ def conform(
     missing: Literal["raise", "skip"] | None = None,
     arithmetic: str | None = None,
     mantissa_bits: int = 24,
+    quantise: Quantise | str | None = None,
     states: bool = True,
     **options: Any,
 ) -> ConformanceReport:
@@ -132,7 +134,7 @@ def conform(
     registered backend and lists those that cannot run the network as skipped; a target named here must run, or its
     `UnsupportedError` is raised, unless missing="skip" asks for skipping. states: also compare the trace of every state
     variable (8 bytes per neuron, state and step, on each target). options: backend options, each given to the targets that
-    know it (threads=2, timeout=60).
+    know it (threads=2, timeout=60). Other arguments: `compile`.
     """
     samples = [inputs] if isinstance(inputs, Mapping) else list(inputs)
     if not samples:
@@ -142,10 +144,13 @@ def conform(
         raise InputError(f"conform needs at least one target; there is {', '.join(registry.names())}")
     _check_options(wanted, options)
     skip = targets is None if missing is None else missing == "skip"
-    compiled = _compile(net, wanted, skip, options, {"arithmetic": arithmetic, "mantissa_bits": mantissa_bits})
+    compiled = _compile(
+        net, wanted, skip, options, {"arithmetic": arithmetic, "mantissa_bits": mantissa_bits, "quantise": quantise}
+    )
     record = ["spikes"]
     if states:
-        record += [f"{name}.{state}" for name, p in net.populations.items() for state in p.neuron.model.state]
+        lowered = next(iter(compiled.programs.values())).lowered  # quantised neurons have other states than the written ones
+        record += [f"{name}.{state}" for name, p in lowered.populations.items() for state in p.neuron.model.state]
     order = _causal_order(net)
     baseline: list[Recording] = []
     reports = []

@@ -25,35 +25,51 @@ def compile(
     *,
     arithmetic: str | None = None,
     mantissa_bits: int = 24,
+    quantise: passes.Quantise | str | None = None,
     callback: passes.Callback | None = None,
     **options: Any,
 ) -> Program:
     """Compile a network for a backend.
 
-    target: "reference", "cpu" or "lava". arithmetic: "float" or "loihi"; None takes what the neurons are written in.
+    target: "reference", "cpu" or "lava". arithmetic: "float" or "loihi"; None takes what the neurons are written in. A float
+    network with "loihi" is quantised; quantise: how (`passes.Quantise(...)` or a strategy's name, default "mse").
     mantissa_bits: precision of the weight grid (24: float32's). callback(pass, before, after): called after each pass.
     options: the backend's own, such as threads=2 for cpu or timeout=60 for lava.
     Raises `VerificationError` for an invalid network, `CompileError` where a pass cannot transform it, and
     `UnsupportedError` with all reasons where the backend cannot run it.
     """
+    if not isinstance(net, Network):
+        raise CompileError("compile", f"takes a Network, not a {type(net).__name__} (load files with nc.load or nc.from_nir)")
     verify(net)
-    _check_arithmetic(net, arithmetic)
-    lowered = passes.standard(mantissa_bits, callback)(net)
+    lowered = passes.standard(mantissa_bits, callback, _quantise(net, arithmetic, quantise))(net)
     backend = registry.get(target)
     base.check(backend, lowered, options)
     return Program(net, lowered, target, backend, backend.lower(lowered, **options))
 
 
-def _check_arithmetic(net: Network, wanted: str | None) -> None:
+def _quantise(net: Network, wanted: str | None, given: passes.Quantise | str | None) -> passes.Quantise | None:
+    """The quantise pass where float neurons are to run in Loihi's integers; mixtures that are not asked for are refused."""
     if wanted not in (None, "float", "loihi"):
         raise CompileError(net.name, f"arithmetic is 'float' or 'loihi', not {wanted!r}")
+    if given is not None and wanted == "float":
+        raise CompileError(net.name, "quantise= is for arithmetic='loihi'; leave one of them out")
     kinds = {name: population.neuron.model.arithmetic for name, population in net.populations.items()}
+    if given is not None or wanted == "loihi":
+        return as_quantise(given) if "float" in kinds.values() else None
     wanted = wanted or next(iter(kinds.values()), "float")
     for name, kind in kinds.items():
         if kind != wanted:
             model = net.populations[name].neuron.model.name
-            cure = "give it Loihi's own parameters with LoihiLIF" if wanted == "loihi" else "use a float model such as CubaLIF"
+            cure = "compile with arithmetic='loihi'" if wanted == "loihi" else "use a float model such as CubaLIF"
             raise CompileError(name, f"{model} is {kind} arithmetic, but the program is to be {wanted}; {cure}")
+    return None
+
+
+def as_quantise(given: passes.Quantise | str | None) -> passes.Quantise:
+    """The pass itself, one of the strategy named, or the default one."""
+    if isinstance(given, passes.Quantise):
+        return given
+    return passes.Quantise() if given is None else passes.Quantise(given)  # type: ignore[arg-type] # it checks the name
 
 
 class Program:
@@ -74,21 +90,26 @@ class Program:
         """
         if resume:
             self._need("resume")
-        else:
-            self._executable.reset()
         events, steps, what = self.prepare(inputs, steps, record)
+        if not resume:
+            self._executable.reset()
         return from_result(self._executable.run(events, steps, what), steps, self.network.dt)
 
     def prepare(
         self, inputs: Inputs, steps: int | None = None, record: Iterable[str] = ("spikes",)
     ) -> tuple[dict[str, Events], int, base.Record]:
         """Check the arguments of `run` and give them in the backends' form, without running."""
+        _check_mapping(inputs)
         steps = _steps(inputs, steps)
         return self._events(inputs, steps), steps, self._record(record)
 
     def run_batch(self, samples: Sequence[Inputs], steps: int, record: Iterable[str] = ("spikes",)) -> list[Recording]:
         """Run every sample from the initial state; one `Recording` each. Backends may run several at once."""
-        what = self._record(record)
+        what, steps = self._record(record), _steps({}, steps)
+        if isinstance(samples, Mapping | np.ndarray):
+            raise InputError("run_batch takes a list of samples, each what `run` takes: [{'x': raster}, {'x': raster}, ...]")
+        for inputs in samples:
+            _check_mapping(inputs)
         events = [self._events(inputs, steps) for inputs in samples]
         results = self._executable.run_batch(events, steps, what)
         return [from_result(result, steps, self.network.dt) for result in results]
@@ -102,7 +123,8 @@ class Program:
         self._need("resume")
         events = {}
         for name, ids in (inputs or {}).items():
-            parts = ids if isinstance(ids, tuple) else (ids,)
+            graded = name in self.lowered.inputs and self.lowered.inputs[name].max_payload != 1
+            parts = ids if graded and isinstance(ids, tuple) else (ids,)
             times = np.zeros(np.size(parts[0]), np.int64)
             events[name] = (times, *(np.atleast_1d(part) for part in parts))
         record = base.Record(spikes=tuple(self.lowered.populations))
@@ -120,8 +142,23 @@ class Program:
 
     def explain(self) -> str:
         """Every change the compiler made: pass, subject, before, after, why; then the program of each population."""
-        lines = [f"{self.network.name} -> {self.target} ({self._backend.description})"]
-        return "\n".join([*lines, *map(str, self.changes), "", str(self.lowered)])
+        lines = [f"{self.network.name} -> {self.target} ({self._backend.description})", *map(str, self.changes)]
+        notes = getattr(self._executable, "notes", None)  # what a backend has to say beyond the passes
+        return "\n".join([*lines, *(notes() if notes else []), "", str(self.lowered)])
+
+    def lava_processes(self, inputs: Inputs | None = None, steps: int = 1) -> dict[str, Any]:
+        """The built, unrun Lava processes, for users who have a chip and its run configuration (target="lava" only).
+
+        Populations whose neurons differ in du, dv or vth are split, as these belong to a process on Loihi. Returns
+        "neurons": population -> list of (process, flat neuron indices); "sources": input -> RingBuffer that plays `inputs`
+        over `steps` steps; "connections": the Dense, Sparse and Conv processes. Imports Lava into this process.
+        """
+        build = getattr(self._executable, "process_graph", None)
+        if build is None:
+            raise UnsupportedError(self.target, ["it has no Lava processes; compile with target='lava'"])
+        events, steps, _ = self.prepare(inputs or {}, steps, ())
+        graph: dict[str, Any] = build(events, steps)
+        return graph
 
     def __repr__(self) -> str:
         return f"<Program '{self.network.name}' for {self.target}>"
@@ -163,12 +200,17 @@ class Program:
         return base.Record(tuple(spikes), tuple(states))
 
 
+def _check_mapping(inputs: Any) -> None:
+    if not isinstance(inputs, Mapping):
+        raise InputError(f"inputs are given by name, such as {{'x': raster}}, not as {type(inputs).__name__}")
+
+
 def _steps(inputs: Inputs, steps: int | None) -> int:
     if steps is None:
         lengths = [x.steps if isinstance(x, Events) else len(x) for x in inputs.values() if not isinstance(x, (tuple, Mapping))]
         if not lengths:
             raise InputError("steps is needed: event lists do not say how long the run is")
         steps = max(lengths)
-    if int(steps) != steps or steps < 1:
+    if not isinstance(steps, int | np.integer) or steps < 1:
         raise InputError(f"steps must be a positive whole number, not {steps!r}")
     return int(steps)

@@ -82,3 +82,10 @@ class _Lava:
 
 def _has_lava():
     return importlib.util.find_spec("lava") is not None
+
+
+@pytest.fixture(scope="session")
+def lava():
+    """Skips where Lava is not installed."""
+    if not _has_lava():
+        pytest.skip("Lava is not installed: pip install --no-deps --ignore-requires-python lava-nc==0.10.0")

@@ -176,8 +176,8 @@ def test_recording_file_has_no_pickle(tmp_path):
 
 
 def test_arithmetic_is_checked():
-    with pytest.raises(nc.errors.CompileError, match=r"h: CubaLIF is float arithmetic.*LoihiLIF"):
-        nc.compile(small(), "reference", arithmetic="loihi")
+    with pytest.raises(nc.errors.CompileError, match=r"quantise= is for arithmetic='loihi'"):
+        nc.compile(small(), "reference", arithmetic="float", quantise="max")
     with pytest.raises(nc.errors.CompileError, match="'float' or 'loihi'"):
         nc.compile(small(), "reference", arithmetic="double")
     mixed = small()

@@ -64,7 +64,8 @@ def module_source(forms: Iterable[StepForm]) -> str:
         source=C_PRELUDE + functions,
         declarations="\n".join(f"    void update_{key}{signature}" for key in by_digest),
         table="\n".join(
-            f'    "{key}": capsule(<void*>update_{key}, {len(form.state)}, {len(form.constants)}),' for key, form in by_digest.items()
+            f'    "{key}": capsule(<void*>update_{key}, {len(form.state)}, {len(form.constants)}),'
+            for key, form in by_digest.items()
         ),
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.backends.base import Counters, Record, Result, initial_state, readable_state
+from neurocomp.backends.base import Counters, Record, Result, initial_state, readable_state, run_in_turn
 from neurocomp.backends.cpu import layout
 from neurocomp.backends.cpu.codegen import digest
 from neurocomp.ir.connectivity import Dense
@@ -112,11 +112,7 @@ class CpuExecutable:
 
     def run_batch(self, samples: Sequence[Mapping[str, Events]], steps: int, record: Record) -> list[Result]:
         """One sample after the other, each from the initial state."""
-        results = []
-        for inputs in samples:
-            self.reset()
-            results.append(self.run(inputs, steps, record))
-        return results
+        return run_in_turn(self, samples, steps, record)
 
     def run(self, inputs: Mapping[str, Events], steps: int, record: Record) -> Result:
         """Continue from the current state for `steps` steps."""

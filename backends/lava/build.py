@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from lava.proc.sparse.process import DelaySparse, Sparse
 from lava.utils.weightutils import SignMode
 
 from neurocomp.backends.base import initial_state
+from neurocomp.backends.lava.chip import SHARED
 from neurocomp.backends.lava.match import library_lif
 from neurocomp.backends.lava.processes.recorders import SpikeRecorder, StateRecorder
 from neurocomp.backends.lava.processes.relay import Relay
@@ -35,18 +37,73 @@ def tag_of(net: Network) -> str:
     return FIXED if programs and programs[0].form.arithmetic == "loihi" else FLOAT
 
 
-class Builder:
-    """Builds the processes of one run of a network.
+class ProcessGraph:
+    """The connected processes of a network: `neurons` by population, `sources` by input, `connections` by number.
+
+    chip: build for a chip, where a pipeline just fills, so that lags do not keep populations from the library's LIF.
+    """
+
+    def __init__(self, net: Network, inputs: Mapping[str, Events], steps: int, chip: bool = False) -> None:
+        self.net, self.inputs, self.steps, self.chip = net, inputs, steps, chip
+        self.machine_steps = steps + net.max_lag
+        self.fixed = tag_of(net) == FIXED
+        self.neurons = {name: self._neurons(x) for name, x in net.populations.items()}
+        self.sources: dict[str, Any] = {}
+        self.connections: list[Any] = []
+        self._connect()
+
+    def _neurons(self, population: Population) -> Any:
+        lif, program = library_lif(replace(population, lag=0) if self.chip else population), population.program
+        if lif:
+            one = SHARED if self.chip else ()
+            arguments = {k: _plain(np.ravel(v)[0] if k in one else v) for k, v in lif.arguments.items()}
+            return LIF(shape=(population.size,), **arguments)
+        assert program is not None
+        dtype = np.int64 if self.fixed else np.float64
+        initial = np.zeros((max(len(program.form.state), 1), population.size), dtype)
+        for k, values in enumerate(initial_state(population).values()):
+            initial[k] = values
+        bias = population.bias_vector().astype(dtype)
+        return StepNeuron(form=program.form, constants=program.constants, initial=initial, bias=bias, first=population.lag)
+
+    def _connect(self) -> None:
+        for wire in wires(self.net):
+            if wire.pre not in self.neurons and wire.pre not in self.sources:
+                self.sources[wire.pre] = RingBuffer(data=self._columns(wire.pre))
+            spikes = (self.neurons.get(wire.pre) or self.sources[wire.pre]).s_out
+            if wire.relayed:
+                size = self.net.node(wire.pre).size
+                columns = np.arange(size) if wire.columns is None else wire.columns
+                relay = Relay(size=size, columns=columns, wait=wire.wait)
+                spikes.connect(relay.s_in)
+                spikes = relay.s_out
+            to = self.neurons[wire.post].a_in
+            if wire.conv is not None:
+                self.connections.append(_connect_conv(wire, wire.conv, spikes, to))
+                continue
+            connection = _connection(wire)
+            spikes.connect(connection.s_in)
+            connection.a_out.connect(to)
+            self.connections.append(connection)
+
+    def _columns(self, name: str) -> Any:
+        """(size, machine steps): what the input sends at each machine step."""
+        node, events = self.net.inputs[name], self.inputs.get(name)
+        data = np.zeros((node.size, self.machine_steps), np.int32 if self.fixed else np.float64)
+        if events is not None:
+            data[events.ids, events.times + node.lag] = 1 if events.payload is None else events.payload
+        return data
+
+
+class Builder(ProcessGraph):
+    """A process graph with recorders, for one run.
 
     folder: where the recorders write `spikes<k>.npy` (k-th population) and `state<k>.npy` (k-th asked state).
     """
 
     def __init__(self, net: Network, inputs: Mapping[str, Events], steps: int, folder: Path) -> None:
-        self.net, self.inputs, self.steps, self.folder = net, inputs, steps, folder
-        self.machine_steps = steps + net.max_lag
-        self.fixed = tag_of(net) == FIXED
-        self.neurons = {name: self._neurons(x) for name, x in net.populations.items()}
-        self._connect()
+        super().__init__(net, inputs, steps)
+        self.folder = folder
         self.recorders = self._record_spikes()
 
     @property
@@ -66,46 +123,6 @@ class Builder:
             )
             recorder.source.connect_var(var)
 
-    def _neurons(self, population: Population) -> Any:
-        lif, program = library_lif(population), population.program
-        if lif:
-            return LIF(shape=(population.size,), **{k: _plain(v) for k, v in lif.arguments.items()})
-        assert program is not None
-        dtype = np.int64 if self.fixed else np.float64
-        initial = np.zeros((max(len(program.form.state), 1), population.size), dtype)
-        for k, values in enumerate(initial_state(population).values()):
-            initial[k] = values
-        bias = population.bias_vector().astype(dtype)
-        return StepNeuron(form=program.form, constants=program.constants, initial=initial, bias=bias, first=population.lag)
-
-    def _connect(self) -> None:
-        sources: dict[str, Any] = {}
-        for wire in wires(self.net):
-            if wire.pre not in self.neurons and wire.pre not in sources:
-                sources[wire.pre] = RingBuffer(data=self._columns(wire.pre))
-            spikes = (self.neurons.get(wire.pre) or sources[wire.pre]).s_out
-            if wire.relayed:
-                size = self.net.node(wire.pre).size
-                columns = np.arange(size) if wire.columns is None else wire.columns
-                relay = Relay(size=size, columns=columns, wait=wire.wait)
-                spikes.connect(relay.s_in)
-                spikes = relay.s_out
-            to = self.neurons[wire.post].a_in
-            if wire.conv is not None:
-                _connect_conv(wire, wire.conv, spikes, to)
-                continue
-            connection = _connection(wire)
-            spikes.connect(connection.s_in)
-            connection.a_out.connect(to)
-
-    def _columns(self, name: str) -> Any:
-        """(size, machine steps): what the input sends at each machine step."""
-        node, events = self.net.inputs[name], self.inputs.get(name)
-        data = np.zeros((node.size, self.machine_steps), np.int32 if self.fixed else np.float64)
-        if events is not None:
-            data[events.ids, events.times + node.lag] = 1 if events.payload is None else events.payload
-        return data
-
     def _record_spikes(self) -> dict[str, Any]:
         recorders: dict[str, Any] = {}
         for k, (name, population) in enumerate(self.net.populations.items()):
@@ -113,14 +130,17 @@ class Builder:
             recorder = SpikeRecorder(path=path, size=population.size, first=population.lag, steps=self.steps)
             self.neurons[name].s_out.connect(recorder.s_in)
             recorders[name] = recorder
-        parts = [[x for x in part if x in recorders] for part in nx.weakly_connected_components(self.net.graph)]
+        linked = nx.Graph()
+        linked.add_nodes_from(self.net.graph)
+        linked.add_edges_from((x.pre, x.post) for x in self.net.projections.values() if len(x.connectivity))
+        parts = [[x for x in part if x in recorders] for part in nx.connected_components(linked)]
         ends = [recorders[part[0]] for part in parts if part]
         for one, other in pairwise(ends):
             one.link_out.connect(other.link_in)
         return recorders
 
 
-def _connect_conv(wire: Wire, conv: Conv2d, spikes: Any, to: Any) -> None:
+def _connect_conv(wire: Wire, conv: Conv2d, spikes: Any, to: Any) -> Any:
     """Lava's Conv has images as (width, height, channels) and flips its kernel."""
     weights = np.ascontiguousarray(wire.weights.transpose(0, 3, 2, 1)[:, ::-1, ::-1, :])
     process = Conv(
@@ -133,6 +153,7 @@ def _connect_conv(wire: Wire, conv: Conv2d, spikes: Any, to: Any) -> None:
     )
     spikes.reshape(conv.in_shape).transpose([2, 1, 0]).connect(process.s_in)
     process.a_out.transpose([2, 1, 0]).reshape((conv.n_post,)).connect(to)
+    return process
 
 
 def _connection(wire: Wire) -> Any:

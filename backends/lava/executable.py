@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from neurocomp.backends.base import FEATURES, Record, Result, Support
+from neurocomp.backends.lava.chip import custom_reason, groups, uniform
 from neurocomp.backends.lava.jobs import Job, run_jobs
 from neurocomp.backends.lava.match import library_lif
 from neurocomp.backends.lava.replicate import replicate
@@ -64,6 +66,31 @@ class LavaExecutable:
     def processes(self) -> dict[str, str]:
         """The Lava process of each population: "LIF" is the library's, which maps to Loihi, "StepNeuron" is generated."""
         return {name: "LIF" if library_lif(x) else "StepNeuron" for name, x in self.net.populations.items()}
+
+    def notes(self) -> list[str]:
+        """What became of each population, for `explain()`."""
+        lines = []
+        for name, population in self.net.populations.items():
+            reason = custom_reason(population)
+            if reason is None:
+                parts = len(groups(population))
+                more = f"; on Loihi as {parts} processes, one for each different du, dv and vth" if parts > 1 else ""
+                lines.append(f"[lava] {name}: library LIF, maps to Loihi{more}")
+            else:
+                lines.append(f"[lava] {name}: generated process, a neuron of one's own on Loihi 2: {reason}")
+        return lines
+
+    def process_graph(self, inputs: Mapping[str, Events], steps: int) -> Any:
+        """The built, unrun Lava processes for a chip; see `Program.lava_processes`. Imports Lava into this process."""
+        from neurocomp.backends.lava.shim import prepare_lava
+
+        prepare_lava()
+        from neurocomp.backends.lava.build import ProcessGraph
+
+        net, parts = uniform(self.net)
+        graph = ProcessGraph(net, inputs, steps, chip=True)
+        neurons = {name: [(graph.neurons[part], ids) for part, ids in pieces] for name, pieces in parts.items()}
+        return {"neurons": neurons, "sources": graph.sources, "connections": graph.connections}
 
     def reset(self) -> None:
         """Nothing to do: every run begins at the initial state."""

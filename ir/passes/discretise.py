@@ -25,6 +25,8 @@ class Discretise(Pass):
     def __call__(self, net: Network) -> Network:
         nodes, changes = {}, []
         for population in net.populations.values():
+            if population.program is not None or population.lag:
+                raise CompileError(population.name, "is already compiled; compile the network as it was written")
             program = program_of(population, net.dt, net.integrator)
             nodes[population.name] = replace(population, program=program)
             model = population.neuron.model
@@ -44,7 +46,8 @@ def program_of(population: Population, dt: float, integrator: str) -> StepProgra
     values: dict[str, Any] = {name: _array(value, dtype) for name, value in neuron.parameters.items()}
     values["dt"] = np.asarray(dt, np.float64)
     for name, coefficient in plan.coefficients.items():
-        values[name] = _coefficient(coefficient, values, dt)
+        with np.errstate(all="ignore"):  # what is not finite is named below
+            values[name] = _coefficient(coefficient, values, dt)
         if name.endswith("_decay") and chosen == "euler" and np.any(values[name] < 0):
             raise CompileError(
                 population.name,
@@ -52,6 +55,12 @@ def program_of(population: Population, dt: float, integrator: str) -> StepProgra
                 "exceeds a time constant; use integrator='exponential' or a smaller dt",
             )
     constants = {name: values[name] for name in plan.form.constants}
+    for name, value in constants.items():
+        if not np.all(np.isfinite(value)):
+            bad = np.asarray(value).ravel()[~np.isfinite(np.asarray(value).ravel())][0]
+            raise CompileError(
+                population.name, f"{model.name}'s constant {name} comes out as {bad} for dt = {dt:g} s; check its parameters"
+            )
     initial = {name: _array(neuron.initial.get(name, 0), dtype) for name in model.state}
     return StepProgram(plan.form, constants, initial)
 

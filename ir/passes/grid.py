@@ -7,17 +7,19 @@ and 64-bit accumulators, and must stay below 2**53 so that float64 backends add 
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.ir.errors import CompileError
+from neurocomp.ir.errors import CompileError, PrecisionWarning
 from neurocomp.ir.network import Change, Grid, Input, Network, Population, Projection
 from neurocomp.ir.passes.base import Pass
 
 EXACT_FLOAT = 2**53
+WORTH_A_WARNING = 0.01  # share of weights lost; training leaves some that are nearly 0
 MIN_EXPONENT = -1000  # keeps every grid value a normal float64
 
 
@@ -46,6 +48,7 @@ class SnapToGrid(Pass):
                         "or use Loihi's arithmetic",
                     )
                 weights = _snap(projection.connectivity.weights, exponent)
+                changes += _lost(projection, weights, self.mantissa_bits)
                 moved = max(moved, _largest(weights - projection.connectivity.weights))
                 snapped = projection.connectivity.with_weights(weights, None)
                 projections[projection.name] = replace(projection, connectivity=snapped)
@@ -57,6 +60,21 @@ class SnapToGrid(Pass):
             after = f"multiples of 2^{exponent}, moved by at most {moved:.3g}"
             changes.append(Change(self.name, population.name, "input weights and bias", after, why))
         return net.with_changes(nodes, projections, changes)
+
+
+def _lost(projection: Projection, weights: NDArray[np.float64], bits: int) -> list[Change]:
+    """A warning and a record where non-zero weights became 0."""
+    given = projection.connectivity.weights
+    lost = int(np.sum((weights == 0) & (given != 0)))
+    if lost == 0:
+        return []
+    count = f"{lost} of {int(np.sum(given != 0))} non-zero weights"
+    why = f"they are below half a unit of the grid, which {bits} bits put at 1/2^{bits - 1} of the largest weight or bias"
+    if lost < WORTH_A_WARNING * np.sum(given != 0):
+        return [Change("grid", projection.name, count, "0", why)]
+    cure = "raise mantissa_bits (up to 31), or keep such different inputs in populations of their own"
+    warnings.warn(f"projection '{projection.name}': {count} became 0: {why}; {cure}", PrecisionWarning, stacklevel=2)
+    return [Change("grid", projection.name, count, "0", why)]
 
 
 def prove_bound(net: Network, population: Population, incoming: list[Projection], exponent: int) -> int:

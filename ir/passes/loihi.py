@@ -6,13 +6,14 @@ Per projection: the sign mode (given, or decided by the signs present), clipping
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.ir.errors import CompileError
+from neurocomp.ir.errors import CompileError, PrecisionWarning
 from neurocomp.ir.network import Change, Grid, LoihiSynapse, Network
 from neurocomp.ir.passes.base import Pass
 from neurocomp.ir.passes.grid import prove_bound
@@ -44,6 +45,13 @@ class LoihiWeights(Pass):
                 synapse = projection.loihi or LoihiSynapse()
                 given = projection.connectivity.weights
                 weights = stored_weights(given, synapse)
+                if len(weights) and not weights.any() and given.any():
+                    warnings.warn(
+                        f"projection '{projection.name}': all its weights became 0; Loihi's weights are integers in -256..255 "
+                        "of the signs its sign mode allows",
+                        PrecisionWarning,
+                        stacklevel=2,
+                    )
                 if not np.array_equal(weights, given):
                     count = int(np.sum(weights != given))
                     why = f"{synapse.num_weight_bits} bits, sign mode {sign_mode(given, synapse)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import traceback
 from typing import Any
 
 import click
@@ -10,7 +11,10 @@ import click
 import neurocomp
 from neurocomp.ir.errors import NeurocompError
 
-COMMANDS: tuple[str, ...] = ("run", "conform", "show", "demo")
+COMMANDS: tuple[str, ...] = ("run", "conform", "show", "check", "quantise", "place", "demo")
+
+
+BUG = 70  # exit code of a fault of ours (EX_SOFTWARE), so that it is never taken for "different"
 
 
 class Failure(click.ClickException):
@@ -43,6 +47,14 @@ class Commands(click.Group):
             if error.filename is None:
                 raise
             raise Failure(f"{error.filename}: {error.strerror}") from error
+        except MemoryError as error:
+            raise Failure(f"out of memory ({error}); use fewer steps, records or synapses") from error
+        except (click.exceptions.Exit, click.ClickException, click.Abort):
+            raise
+        except Exception:
+            traceback.print_exc()
+            click.echo("This is a fault of neurocomp, not of your model: please report it with the lines above.", err=True)
+            raise SystemExit(BUG) from None
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -57,6 +69,8 @@ def main() -> None:
     neurocomp show model.neurocomp                         read a network
     neurocomp run model.neurocomp --random 0.1 --steps 100 --raster spikes.png
     neurocomp conform model.neurocomp --random 0.1 --steps 100
+    neurocomp quantise model.neurocomp --random 0.1 --steps 100
 
-    Exit codes: 0 fine, 1 the comparison or check failed, 2 the command could not be carried out.
+    Exit codes: 0 fine, 1 the comparison or check failed, 2 the command could not be carried out,
+    70 a fault of neurocomp itself.
     """  # noqa: D301 - click's mark of a block that keeps its lines

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from neurocomp.ir.errors import InputError
+from neurocomp.ir.network import Network
+from neurocomp.ir.storage import load
+
 Function = Callable[..., Any]
+
+
+def writable(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """Callback of options that name a file to write: refuse before the work is done, not after it."""
+    folder = Path(value).absolute().parent if value else None
+    if folder is not None and not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise click.BadParameter(f"{value}: the folder {folder} does not exist or cannot be written to")
+    return value
+
+
+def picture(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """As `writable`, for pictures: the ending must be one that can be drawn."""
+    if value and Path(value).suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise click.BadParameter(f"'{value}' does not end in .png, .svg or .pdf")
+    return writable(context, option, value)
 
 
 def model_argument(function: Function) -> Function:
@@ -17,10 +38,46 @@ def model_argument(function: Function) -> Function:
     return click.argument("model", type=click.Path())(function)
 
 
+def nir_options(function: Function) -> Function:
+    """--dt and --dialect, for models that are .nir files."""
+    for option in (
+        click.option(
+            "--dialect",
+            default="nir",
+            show_default=True,
+            metavar="NAME",
+            help="Of a .nir file: whose reading to follow, such as snntorch, norse, sinabs, rockpool or lava.",
+        ),
+        click.option(
+            "--dt",
+            type=click.FloatRange(0, min_open=True),
+            metavar="SECONDS",
+            help="Of a .nir file: seconds per step, such as 1e-4, which these files do not say.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def load_model(model: str, dt: float | None = None, dialect: str = "nir") -> Network:
+    """The network in a file: `.nir`, lava-dl's `.net`, or the package's own format."""
+    if model.lower().endswith(".nir"):
+        from neurocomp.importers.nir import from_nir
+
+        return from_nir(model, dt=dt, dialect=dialect)
+    if dt is not None or dialect != "nir":
+        raise InputError(f"--dt and --dialect are for .nir files; {model} says itself what it is")
+    if model.lower().endswith(".net"):
+        from neurocomp.importers.lavadl import from_lavadl
+
+        return from_lavadl(model)
+    return load(model)
+
+
 def input_options(function: Function) -> Function:
     """--input, --random, --seed and --steps, read by `neurocomp.cli.inputs.gather`."""
     for option in (
-        click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of --random."),
+        click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Seed of --random."),
         click.option(
             "--random",
             "rate",
@@ -35,7 +92,7 @@ def input_options(function: Function) -> Function:
             metavar="FILE",
             help="Spikes of the inputs: .npy, .npz or .csv, see above.",
         ),
-        click.option("--steps", type=click.IntRange(min=1), help="Number of time steps  [default: length of the raster]"),
+        click.option("--steps", type=click.IntRange(1, 2**31), help="Number of time steps  [default: length of the raster]"),
     ):
         function = option(function)
     return function

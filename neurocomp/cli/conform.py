@@ -7,16 +7,16 @@ from typing import Any
 
 import click
 
-from neurocomp.cli.common import compiler_options, input_options, model_argument
+from neurocomp.cli.common import compiler_options, input_options, load_model, model_argument, nir_options
 from neurocomp.cli.inputs import gather
 from neurocomp.conform import conform
-from neurocomp.ir.storage import load
 
 DIFFERENT, NOTHING_COMPARED = 1, 2
 
 
 @click.command(name="conform")
 @model_argument
+@nir_options
 @input_options
 @click.option(
     "--targets",
@@ -31,6 +31,8 @@ DIFFERENT, NOTHING_COMPARED = 1, 2
 def command(
     ctx: click.Context,
     model: str,
+    dt: float | None,
+    dialect: str,
     source: str | None,
     rate: float | None,
     seed: int,
@@ -52,7 +54,7 @@ def command(
 
     Exit codes: 0 identical, 1 different, 2 nothing could be compared.
     """  # noqa: D301 - click's mark of a block that keeps its lines
-    net = load(model)
+    net = load_model(model, dt, dialect)
     inputs, length = gather(net, source, rate, seed, steps)
     wanted = [x.strip() for x in targets.split(",") if x.strip()] if targets is not None else None
     report = conform(net, inputs, length, wanted, states=states, mantissa_bits=mantissa_bits, **options)

@@ -9,10 +9,18 @@ from rich.console import Console
 from rich.table import Table
 
 from neurocomp.cli.chunks import run_in_chunks
-from neurocomp.cli.common import compiler_options, input_options, model_argument, progress
+from neurocomp.cli.common import (
+    compiler_options,
+    input_options,
+    load_model,
+    model_argument,
+    nir_options,
+    picture,
+    progress,
+    writable,
+)
 from neurocomp.cli.inputs import gather
 from neurocomp.ir.network import Network
-from neurocomp.ir.storage import load
 from neurocomp.plot import raster as draw_raster
 from neurocomp.program import compile as compile_network
 from neurocomp.recording import Recording
@@ -20,6 +28,7 @@ from neurocomp.recording import Recording
 
 @click.command(name="run")
 @model_argument
+@nir_options
 @input_options
 @click.option("--target", default="cpu", show_default=True, help="The backend: cpu, reference or lava.")
 @click.option(
@@ -29,11 +38,19 @@ from neurocomp.recording import Recording
     show_default=True,
     help="What to keep: 'spikes' (of all nodes), a node's name, or 'population.state'. May be repeated.",
 )
-@click.option("--out", type=click.Path(dir_okay=False), help="Write what was recorded to this .npz file.")
-@click.option("--raster", "picture", type=click.Path(dir_okay=False), help="Draw the spikes to this .png, .svg or .pdf file.")
+@click.option("--out", type=click.Path(dir_okay=False), callback=writable, help="Write what was recorded to this .npz file.")
+@click.option(
+    "--raster",
+    "raster",
+    type=click.Path(dir_okay=False),
+    callback=picture,
+    help="Draw the spikes to this .png, .svg or .pdf file.",
+)
 @compiler_options
 def command(
     model: str,
+    dt: float | None,
+    dialect: str,
     source: str | None,
     rate: float | None,
     seed: int,
@@ -41,7 +58,7 @@ def command(
     target: str,
     record: tuple[str, ...],
     out: str | None,
-    picture: str | None,
+    raster: str | None,
     mantissa_bits: int,
     options: dict[str, Any],
 ) -> None:
@@ -58,7 +75,7 @@ def command(
       neurocomp run model.neurocomp --random 0.1 --steps 200 --record spikes --record h.v \\
           --out run.npz --raster run.png
     """  # noqa: D301 - click's mark of a block that keeps its lines
-    net = load(model)
+    net = load_model(model, dt, dialect)
     inputs, length = gather(net, source, rate, seed, steps)
     program = compile_network(net, target, mantissa_bits=mantissa_bits, **options)
     with progress(net.name) as bar:
@@ -67,9 +84,9 @@ def command(
     _print(net, recording, target)
     if out:
         click.echo(f"recording: {recording.save(out)}")
-    if picture:
-        draw_raster(recording, picture, title=net.name)
-        click.echo(f"raster: {picture}")
+    if raster:
+        draw_raster(recording, raster, title=net.name)
+        click.echo(f"raster: {raster}")
 
 
 def _print(net: Network, recording: Recording, target: str) -> None:

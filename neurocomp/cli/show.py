@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import click
 
-from neurocomp.cli.common import model_argument
+from neurocomp.cli.common import load_model, model_argument, nir_options
 from neurocomp.ir.network import Network
 from neurocomp.ir.passes import Pass, standard
-from neurocomp.ir.storage import load
 from neurocomp.ir.text import text
 
 PASSES = tuple(step.name for step in standard().passes)
@@ -15,6 +14,7 @@ PASSES = tuple(step.name for step in standard().passes)
 
 @click.command(name="show")
 @model_argument
+@nir_options
 @click.option("--compiled", is_flag=True, help="After all passes, as a backend gets it.")
 @click.option("--after", type=click.Choice(PASSES), help="After this pass and those before it.")
 @click.option("--passes", "between", is_flag=True, help="Print the network after each pass.")
@@ -22,7 +22,16 @@ PASSES = tuple(step.name for step in standard().passes)
 @click.option(
     "--mantissa-bits", type=click.IntRange(2, 31), default=24, show_default=True, help="Precision of the weight grid."
 )
-def command(model: str, compiled: bool, after: str | None, between: bool, explain: bool, mantissa_bits: int) -> None:
+def command(
+    model: str,
+    dt: float | None,
+    dialect: str,
+    compiled: bool,
+    after: str | None,
+    between: bool,
+    explain: bool,
+    mantissa_bits: int,
+) -> None:
     """Print MODEL as text: inputs, populations with their parameters, projections.
 
     The text is stable, so two models, or one before and after a pass, can be compared with diff.
@@ -33,7 +42,7 @@ def command(model: str, compiled: bool, after: str | None, between: bool, explai
       neurocomp show model.neurocomp --after retime     with the lags that give every hop a step
       neurocomp show model.neurocomp --compiled --explain
     """  # noqa: D301 - click's mark of a block that keeps its lines
-    net = load(model)
+    net = load_model(model, dt, dialect)
     if after is None and not (compiled or between or explain):
         click.echo(text(net))
         return

@@ -22,7 +22,12 @@ from neurocomp.ir.neurons import (
     LoihiLIF,
     Readout,
     SinabsIF,
+    SinabsLIF,
     SnnTorchCubaLIF,
+    SnnTorchDelayedCubaLIF,
+    SnnTorchDelayedLIF,
+    SnnTorchDelayedZeroCubaLIF,
+    SnnTorchDelayedZeroLIF,
     SnnTorchLIF,
     Threshold,
 )
@@ -48,17 +53,10 @@ def neuron(model: NeuronModel, rng: Generator, size: int, **extra: Any) -> Neuro
 
 
 def _scale(model: NeuronModel, fan_in: int) -> float:
-    gain = {
-        **dict.fromkeys(("SinabsIF", "Threshold", "Readout"), 1e-3),
-        "SnnTorchLIF": 8e-3,
-        "SnnTorchCubaLIF": 2e-2,
-        "IF": 1.0,
-        "I": 1.0,
-        "LIF": 8e-3,
-        "LI": 8e-3,
-        "CubaLIF": 2e-2,
-        "CubaLI": 2e-2,
-    }[model.name]
+    kind = model.name.removeprefix("Sinabs").removeprefix("SnnTorch").removeprefix("Delayed").removeprefix("Zero")
+    if model in (SinabsIF, Threshold, Readout):
+        return 1.2e-3 / DT / float(np.sqrt(fan_in))
+    gain = {"IF": 1.0, "I": 1.0, "LIF": 8e-3, "LI": 8e-3, "CubaLIF": 2e-2, "CubaLI": 2e-2}[kind]
     return 1.2 * gain / DT / float(np.sqrt(fan_in))
 
 
@@ -87,6 +85,9 @@ def _models() -> Iterator[Case]:
         yield _two_layers(f"{model.name}-decay", model, integrator="decay")
     for model in (SnnTorchLIF, SnnTorchCubaLIF):
         yield _two_layers(f"{model.name}-euler", model, integrator="euler", v_threshold=0.4)
+    for model in (SnnTorchDelayedLIF, SnnTorchDelayedCubaLIF, SnnTorchDelayedZeroLIF, SnnTorchDelayedZeroCubaLIF):
+        yield _two_layers(f"{model.name}-euler", model, integrator="euler", v_threshold=0.6)
+    yield _two_layers("SinabsLIF-decay", SinabsLIF, integrator="decay")
     for reset in ("value", "subtract"):
         yield _two_layers(f"SinabsIF-{reset}", SinabsIF, reset=reset, r=1.0 / DT)
     yield _two_layers("Threshold", Threshold, threshold=0.7)
@@ -216,6 +217,10 @@ def _specials() -> Iterator[Case]:
     net.connect(first["p2"], second["p1"], _connectivity("Dense", rng, 6, 5.0))
     net.connect(second["p2"], first["p1"], _connectivity("Sparse", rng, 6, 5.0), delay=4)
     yield Case("inserted", net, {"one.x": spikes(rng, STEPS, (6,), 0.3), "two.x": spikes(rng, STEPS, (6,), 0.3)}, STEPS)
+    net, _ = _layers("empty-link", 1)
+    net.population("apart", neuron(LIF, rng, 2, v_leak=1.5), 2)
+    net.connect("p1", "apart", Sparse((np.zeros(0), (np.zeros(0, int), np.zeros(0, int))), (2, 6)))
+    yield Case("empty-link", net, {"x": spikes(rng, STEPS, (6,), 0.3)}, STEPS)
     net, _ = _layers("empty-projection", 2)
     net.connect("p2", "p1", Sparse((np.zeros(0), (np.zeros(0, int), np.zeros(0, int))), (6, 6)))
     yield Case("empty-projection", net, {"x": spikes(rng, STEPS, (6,), 0.3)}, STEPS)

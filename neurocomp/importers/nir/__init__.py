@@ -4,5 +4,6 @@ from neurocomp.importers.nir.dialects import DIALECTS, Dialect
 from neurocomp.importers.nir.lower import from_nir
 from neurocomp.importers.nir.raw import NirError, RawGraph, RawNode
 from neurocomp.importers.nir.read import read
+from neurocomp.importers.nir.write import LOSSES, to_nir
 
-__all__ = ["DIALECTS", "Dialect", "NirError", "RawGraph", "RawNode", "from_nir", "read"]
+__all__ = ["DIALECTS", "LOSSES", "Dialect", "NirError", "RawGraph", "RawNode", "from_nir", "read", "to_nir"]

@@ -15,7 +15,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from neurocomp.importers.nir import models
 from neurocomp.importers.nir.raw import RawGraph
 from neurocomp.importers.nir.schema import Checked
 from neurocomp.ir import neurons
@@ -38,12 +37,12 @@ class Dialect:
     integrator: of all neurons. gain: NIR type -> "model" (the equation's own input factor under the integrator) or "unscaled"
     (the weighted sum enters with factor 1; r and w_in are replaced). resets: NIR type -> "value" (v_reset is honoured), "zero"
     or "subtract". ignores: NIR type -> parameters the framework does not look at. refuses: NIR type -> parameters that must be
-    at rest (v_leak 0), because the framework does not load the file or does something else. models: NIR type -> the neuron model
-    where it is not the plain one. self_loop_models: the same for neurons that feed themselves, where that differs. from_input,
-    from_population: steps between a spike and its effect. dt: the time step that is hard-coded in the framework, None where the
-    user gives one. steps_from: time constants of at least this many seconds are meant in steps. leaky_if: the decay per step that
-    IF gets. leak_per_step: v_leak is added at every step. reads: neuron types its importer knows. quirks: what else to know.
-    source: the version whose source was read.
+    at rest (v_leak 0), because the framework does not load the file or does something else. models: NIR type -> the neuron
+    model where it is not the plain one. self_loop_models: the same for neurons that feed themselves, where that differs.
+    from_input, from_population: steps between a spike and its effect. dt: the time step that is hard-coded in the framework,
+    None where the user gives one. steps_from: time constants of at least this many seconds are meant in steps. leaky_if: the
+    decay per step that IF gets. leak_per_step: v_leak is added at every step. reads: neuron types its importer knows. quirks:
+    what else to know. source: the version whose source was read.
     """
 
     name: str
@@ -116,9 +115,9 @@ DIALECTS: Mapping[str, Dialect] = {
             "a net built with snnTorch's defaults: reset_mechanism='subtract', reset_delay=True",
             resets=_SUBTRACT,
             models={
-                "IF": models.SnnTorchDelayedLIF,
-                "LIF": models.SnnTorchDelayedLIF,
-                "CubaLIF": models.SnnTorchDelayedCubaLIF,
+                "IF": neurons.SnnTorchDelayedLIF,
+                "LIF": neurons.SnnTorchDelayedLIF,
+                "CubaLIF": neurons.SnnTorchDelayedCubaLIF,
             },
             **_SNNTORCH,
         ),
@@ -126,8 +125,8 @@ DIALECTS: Mapping[str, Dialect] = {
             "snntorch-delayed-zero",
             "a net built with reset_mechanism='zero', reset_delay=True",
             resets={"IF": "subtract", "LIF": "zero", "CubaLIF": "zero"},
-            models={"IF": models.SnnTorchDelayedLIF, "CubaLIF": models.SnnTorchDelayedZeroCubaLIF},
-            self_loop_models={"LIF": models.SnnTorchDelayedZeroLIF},
+            models={"IF": neurons.SnnTorchDelayedLIF, "CubaLIF": neurons.SnnTorchDelayedZeroCubaLIF},
+            self_loop_models={"LIF": neurons.SnnTorchDelayedZeroLIF},
             quirks=("Leaky takes the input of the step after a spike, RLeaky, Synaptic and RSynaptic lose it",),
             **_SNNTORCH,
         ),
@@ -150,12 +149,12 @@ DIALECTS: Mapping[str, Dialect] = {
             resets=_SUBTRACT,
             ignores={"IF": ("r",)},
             refuses={"LIF": ("v_leak",), "LI": ("v_leak",)},
-            models={"IF": neurons.SinabsIF},
+            models={"IF": neurons.SinabsIF, "LIF": neurons.SinabsLIF},
             steps_from=1.0,
             reads=("LI", "IF", "LIF"),
             quirks=(
                 "IF keeps its voltage at or above minus the threshold",
-                "it spikes at v == v_threshold as well (>=)",
+                "it spikes at v == v_threshold as well (>=), and so do the neurons used here",
                 "its default spike_fn, MultiSpike, emits several spikes a step, which NIR cannot say: build with SingleSpike",
                 "norm_input is not in the file; the importer runs norm_input=False",
             ),
@@ -181,7 +180,7 @@ DIALECTS: Mapping[str, Dialect] = {
             gain=_each("unscaled", *SPIKING),
             resets=_SUBTRACT,
             ignores={"IF": ("r",), "LIF": ("r", "v_leak"), "CubaLIF": ("r", "v_leak", "w_in")},
-            models={"LIF": models.SnnTorchDelayedLIF},
+            models={"LIF": neurons.SnnTorchDelayedLIF},
             from_population=1,
             reads=("IF", "LIF", "CubaLIF", "LI"),
             quirks=("spikes are read from the voltage before the update: what it shows at step t is ours of step t - 1",),
@@ -257,7 +256,7 @@ def _refuse(graph: RawGraph, name: str, params: Checked, dialect: Dialect, kind:
     for key in dialect.refuses.get(kind, ()):
         if np.any(np.asarray(params[key]) != NEUTRAL[key]):
             raise graph.error(
-                f"{key} = {_span(params[key])}, which {dialect.name} does not run as written; dialect='nir' takes the equations",
+                f"{key} = {_span(params[key])}, which {dialect.name} does not run as written; use dialect='nir'",
                 name,
             )
 

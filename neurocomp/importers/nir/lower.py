@@ -13,7 +13,7 @@ import numpy as np
 
 from neurocomp.importers.nir.dialects import Dialect, dialect_of, neuron_of
 from neurocomp.importers.nir.linear import Floats, Link, Wait, bias_of, fuse, link_of, through
-from neurocomp.importers.nir.raw import BY, NirError, RawGraph
+from neurocomp.importers.nir.raw import BY, IDENTITY, NirError, RawGraph
 from neurocomp.importers.nir.read import read
 from neurocomp.importers.nir.schema import PRIMITIVES, check_node
 from neurocomp.importers.nir.shapes import Shapes
@@ -33,10 +33,7 @@ class Term:
     chain: tuple[str, ...]
     target: str
 
-    @property
-    def label(self) -> str:
-        """The name of its projection."""
-        return "->".join((self.source, *self.chain, self.target))
+    label: str  # the name of its projection
 
 
 def from_nir(
@@ -72,6 +69,7 @@ class Lowering:
         self.shapes = Shapes(graph, self.checked)
         self.kinds = {node: PRIMITIVES[raw.type].role for node, raw in graph.nodes.items()}
         self.before = graph.predecessors()
+        self.labels: dict[str, int] = {}
         self.dt = self._dt(dt)
         chosen = integrator or dialect.integrator
         self.net = Network(name or _stem(graph.source), dt=self.dt, integrator=chosen)
@@ -135,7 +133,7 @@ class Lowering:
                     raise self.graph.error(f"more than {MAX_PATHS} paths of linear nodes lead to it", target)
                 if self.kinds[pre] != "linear":
                     self._must_spike(pre, node)
-                    terms.append(Term(pre, chain, target))
+                    terms.append(Term(pre, chain, target, self._label(pre, chain, target)))
                     continue
                 if pre in chain:
                     cycle = " -> ".join((pre, *chain[: chain.index(pre)], pre))
@@ -145,6 +143,12 @@ class Lowering:
                 stack.append((pre, (pre, *chain)))
         order = {name: k for k, name in enumerate(self.graph.nodes)}
         return sorted(terms, key=lambda x: [order[n] for n in (x.source, *x.chain)]), biases
+
+    def _label(self, source: str, chain: tuple[str, ...], target: str) -> str:
+        """source->weights->target, without the ends of nested graphs; unique."""
+        label = "->".join((source, *(x for x in chain if self.graph.nodes[x].type != IDENTITY), target))
+        self.labels[label] = self.labels.get(label, 0) + 1
+        return label if self.labels[label] == 1 else f"{label}#{self.labels[label]}"
 
     def _must_spike(self, source: str, node: str) -> None:
         kind = self.graph.nodes[source].type
@@ -204,7 +208,7 @@ class Lowering:
 
     def _output(self, node: str, terms: list[Term], biases: list[tuple[str, ...]]) -> None:
         """An Output is its neurons where only renaming nodes lie between, else a readout of what arrives."""
-        plain = [self.graph.nodes[link].type in ("Flatten", "Identity") for term in terms for link in term.chain]
+        plain = [self.graph.nodes[link].type in ("Flatten", IDENTITY) for term in terms for link in term.chain]
         if len(terms) == 1 and all(plain) and not biases:
             self.net.output(node, terms[0].source)
             return
@@ -223,30 +227,10 @@ class Lowering:
     # ------------------------------------------------------------------------------------------------------ projections
 
     def _closing(self, terms: Sequence[Term]) -> set[Term]:
-        """The terms that close a cycle of same-step edges, found depth first from the inputs, in the order of the nodes."""
-        after: dict[str, list[Term]] = {name: [] for name in self.graph.nodes}
-        for term in terms:
-            if self._least_delay(term) == 0:
-                after[term.source].append(term)
-        order = {name: k for k, name in enumerate(self.graph.nodes)}
-        starts = sorted(self.graph.nodes, key=lambda n: (self.graph.nodes[n].type != "Input", order[n]))
-        closing: set[Term] = set()
-        done: set[str] = set()
-        for start in starts:
-            path: dict[str, Iterator[Term]] = {}
-            if start not in done:
-                path[start] = iter(sorted(after[start], key=lambda t: order[t.target]))
-            while path:
-                node = next(reversed(path))
-                found = next(path[node], None)
-                if found is None:
-                    done.add(node)
-                    del path[node]
-                elif found.target in path:
-                    closing.add(found)
-                elif found.target not in done:
-                    path[found.target] = iter(sorted(after[found.target], key=lambda t: order[t.target]))
-        return closing
+        """The terms that close a cycle of same-step edges."""
+        edges = [(term.source, term.target, term) for term in terms if self._least_delay(term) == 0]
+        inputs = [name for name, node in self.graph.nodes.items() if node.type == "Input"]
+        return set(closing_edges(edges, list(self.graph.nodes), inputs))
 
     def _least_delay(self, term: Term) -> float:
         return sum(float(self.checked[x]["delay"].min()) for x in term.chain if self.graph.nodes[x].type == "Delay")
@@ -312,7 +296,7 @@ class Lowering:
 
     def _tell_fused(self, term: Term, connectivity: Connectivity) -> None:
         types = [self.graph.nodes[x].type for x in term.chain]
-        if len([x for x in types if x not in ("Flatten", "Identity", "Delay")]) > 1:
+        if len([x for x in types if x not in ("Flatten", IDENTITY, "Delay")]) > 1:
             why = "a chain of linear nodes is one projection"
             self.graph.note(term.label, " -> ".join(types), connectivity.describe(), why)
 
@@ -325,6 +309,31 @@ class Lowering:
             raise
         except NeurocompError as error:
             raise self.graph.error(str(error), node) from None
+
+
+def closing_edges(edges: Sequence[tuple[str, str, Any]], order: Sequence[str], inputs: Sequence[str]) -> list[Any]:
+    """Labels of the edges (source, target, label) that close a cycle: found depth first from the inputs, then in `order`."""
+    place = {name: k for k, name in enumerate(order)}
+    after: dict[str, list[tuple[str, Any]]] = {name: [] for name in order}
+    for source, target, label in edges:
+        after[source].append((target, label))
+    closing: list[Any] = []
+    done: set[str] = set()
+    for start in (*inputs, *order):
+        path: dict[str, Iterator[tuple[str, Any]]] = {}
+        if start not in done:
+            path[start] = iter(sorted(after[start], key=lambda edge: place[edge[0]]))
+        while path:
+            node = next(reversed(path))
+            found = next(path[node], None)
+            if found is None:
+                done.add(node)
+                del path[node]
+            elif found[0] in path:
+                closing.append(found[1])
+            elif found[0] not in done:
+                path[found[0]] = iter(sorted(after[found[0]], key=lambda edge: place[edge[0]]))
+    return closing
 
 
 def _stem(source: str) -> str:

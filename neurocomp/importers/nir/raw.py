@@ -124,7 +124,7 @@ class _Flattener:
             raise NirError(self.source, f"has more than {MAX_EDGES} edges")
 
     def _add_node(self, name: str, node: Any, ends: tuple[list[str], list[str]], depth: int) -> None:
-        kind = _kind(node)
+        kind = kind_of(node)
         if kind is None:
             raise NirError(self.source, "has no type", name)
         if name in self.nodes or name in self.graphs:
@@ -169,7 +169,7 @@ class _Flattener:
         raise NirError(self.source, message, name)
 
 
-def _kind(node: Any) -> str | None:
+def kind_of(node: Any) -> str | None:
     """The type of a node, which some files store as a list of one string."""
     kind = node.get("type") if isinstance(node, Mapping) else None
     if isinstance(kind, list) and len(kind) == 1:

@@ -1,0 +1,111 @@
+"""The loop over steps and everything it reads: every field with what it means.
+
+Arrays belong to NumPy objects the engine keeps alive.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uintptr_t
+
+cdef enum:
+    CHUNK = 512                # neurons updated at once: their input fits the L1 cache
+    MAX_THREADS = 64
+    MAX_STATES = 16
+    MAX_CONSTANTS = 64
+    SPARSE = 0                 # how a projection's synapses are stored
+    DENSE = 1
+    CONV = 2
+
+from neurocomp.kernels.delivery cimport Patches
+
+ctypedef void (*update_fn)(
+    ptrdiff_t n, const void* a, void* const* state, const void* const* constants, unsigned char* fired
+) noexcept nogil
+
+cdef extern from "sync.h" nogil:
+    ctypedef struct nc_barrier:
+        int32_t waiting
+        int32_t phase
+        int32_t threads
+    void nc_barrier_wait(nc_barrier* barrier)
+    double nc_seconds()
+    double LOOK "NC_LOOK"
+
+cdef struct SpikeLog:          # spikes of one node recorded by one thread in one run
+    int64_t count
+    int64_t capacity
+    int64_t* times             # steps since the start of the run
+    int32_t* ids
+
+cdef struct Node:
+    int64_t size               # neurons
+    int64_t lag                # machine steps behind the written network
+    bint is_input
+    bint graded                # an input whose spikes carry payloads
+    bint spikes                # whether the population can spike
+    bint integer               # state is int64, not float64
+    bint wide                  # the accumulator is int64, not int32
+    double scale               # value of one grid unit, 2**exponent
+    update_fn update
+    int n_state
+    int n_constants
+    void* state[MAX_STATES]            # n_state pointers to arrays of `size` float64 or int64
+    const void* constants[MAX_CONSTANTS]  # n_constants pointers to arrays of `size`, or of CHUNK equal values
+    uint8_t varies[MAX_CONSTANTS]         # whether the constant has one value per neuron
+    const int64_t* bias        # `size` grid units, the accumulator's value before any event
+    void* acc                  # accumulator, `size` int32 or int64
+    void* scratch              # a second accumulator, for projections whose sums are shifted
+    int64_t ring               # slots of its spike ring: its largest delay onwards + max_lag + 2, or 1 where nobody listens
+    int64_t longest            # its largest delay onwards, 0 where nobody listens
+    int32_t* ids               # ring of spikes: slot s % ring holds, for thread k, its ids from s % ring * size + bounds[k]
+    int32_t* payload           # the same ring for payloads (graded inputs only)
+    int64_t* counts            # ring x threads: spikes of each thread
+    int64_t bounds[MAX_THREADS + 1]         # thread k owns neurons bounds[k] .. bounds[k + 1]
+    int64_t total[MAX_THREADS]          # spikes of this run, by thread
+    const int64_t* in_offsets  # inputs of this run: events of step t are in_offsets[t] .. in_offsets[t + 1]
+    const int32_t* in_ids
+    const int32_t* in_payload
+    bint record                # whether to log spikes
+    SpikeLog logs[MAX_THREADS]          # by thread
+    void* traces[MAX_STATES]           # by state: steps x size values to fill, or NULL
+
+cdef struct Projection:
+    int pre
+    int post
+    int n_delays
+    int shift                  # sums of each step and delay are shifted right by this
+    int kind                   # SPARSE, DENSE or CONV
+    const int64_t* delays      # n_delays machine steps, ascending
+    const int32_t* weights     # dense: rows x n_post grid units
+    const int32_t* rows        # dense: row of each source neuron, -1 for none; NULL: its own
+    Patches conv               # convolution
+    const int64_t* segments[MAX_THREADS]   # sparse, by thread: the synapses of (pre, delay) are segments[i] .. segments[i + 1]
+    const int32_t* targets[MAX_THREADS]    # sparse, by thread: target neuron of each synapse
+    const int32_t* values[MAX_THREADS]     # sparse, by thread: grid units of each synapse
+    int64_t events[MAX_THREADS]         # synaptic events of this run, by thread
+
+cdef extern from "pool.h" nogil:
+    ctypedef struct nc_pool:
+        pass
+    nc_pool* nc_pool_start(int count)
+    void nc_pool_stop(nc_pool* pool)
+    void nc_pool_run(nc_pool* pool, void (*work)(void*, int) noexcept nogil, void* arg)
+    bint nc_pool_is_here(const nc_pool* pool)
+
+cdef struct Loop:
+    Node* nodes
+    Projection* projections
+    int n_nodes
+    int n_projections
+    int threads
+    int64_t max_lag
+    int64_t now                # next step of the written network
+    int64_t steps              # of the current run
+    int64_t stop_at            # machine step before which all threads leave
+    int failed                 # a log could not grow
+    nc_barrier barrier
+    nc_pool* pool              # helpers, NULL for one thread
+    int* order                 # projections sorted by target
+    int* first                 # first[node] .. first[node + 1] in order
+    bint (*look)(void* owner) noexcept nogil  # looks for signals; whether to stop
+    void* owner
+
+cdef void run_loop(Loop* loop) noexcept nogil

@@ -1,0 +1,202 @@
+"""The loop over steps: event-driven delivery, state update and spike collection, all in C without the GIL.
+
+Pulling, not pushing: at machine step s a population fetches, for every projection and delay d, the spikes its source sent at
+s - d and adds their synapses into one accumulator of integers. Each thread owns a range of target neurons of every
+population, so nothing is shared while adding, and integer sums make the result independent of order and of threads.
+"""
+
+from libc.stdint cimport int32_t, int64_t
+from libc.stdlib cimport realloc
+from libc.string cimport memcpy
+
+from neurocomp.kernels.delivery cimport acc_t, add_patches, add_rows, add_segments, add_shifted
+
+
+cdef void run_loop(Loop* loop) noexcept nogil:
+    """Run all threads over loop.steps steps."""
+    if loop.pool == NULL:
+        thread_loop(loop, 0)
+    else:
+        nc_pool_run(loop.pool, thread_loop, loop)
+
+
+cdef int64_t add_events(
+    acc_t* acc, Projection* projection, int k, int d, int64_t n_post, int64_t lo, int64_t hi,
+    const int32_t* ids, const int32_t* payload, int64_t count
+) noexcept nogil:
+    """Deliver `count` spikes over a projection's synapses of delay number d, in the way they are stored."""
+    if projection.kind == DENSE:
+        return add_rows(acc, projection.weights, projection.rows, n_post, lo, hi, ids, payload, count)
+    if projection.kind == CONV:
+        return add_patches(acc, &projection.conv, lo, hi, ids, payload, count)
+    return add_segments(
+        acc, projection.segments[k], projection.targets[k], projection.values[k], projection.n_delays, d, ids, payload, count)
+
+
+cdef void take_input(
+    acc_t* acc, const int64_t* bias, void* a, int64_t n, bint integer, double scale
+) noexcept nogil:
+    """Move n sums into the update's input, as float64 or int64, and leave the bias in the accumulator."""
+    cdef int64_t j
+    cdef double* real = <double*>a
+    cdef int64_t* whole = <int64_t*>a
+    if integer:
+        for j in range(n):
+            whole[j] = acc[j]
+    else:
+        for j in range(n):
+            real[j] = <double>acc[j] * scale
+    for j in range(n):
+        acc[j] = <acc_t>bias[j]
+
+
+cdef int64_t compact(const unsigned char* fired, int64_t n, int64_t base, int32_t* ids) noexcept nogil:
+    """Write base + j for every fired[j]; returns how many. Looks at eight flags at a time."""
+    cdef int64_t j = 0, count = 0
+    cdef int64_t eight
+    while j < n:
+        if j + 8 <= n:
+            memcpy(&eight, fired + j, 8)
+            if eight == 0:
+                j += 8
+                continue
+        if fired[j]:
+            ids[count] = <int32_t>(base + j)
+            count += 1
+        j += 1
+    return count
+
+
+cdef int log_spikes(SpikeLog* log, const int32_t* ids, int64_t count, int64_t t) noexcept nogil:
+    """Append spikes of step t; returns 0, or 1 when memory ran out."""
+    cdef int64_t j, capacity
+    cdef void* grown
+    if log.count + count > log.capacity:
+        capacity = max(2 * log.capacity, log.count + count, 1024)
+        grown = realloc(log.times, capacity * sizeof(int64_t))
+        if grown == NULL:
+            return 1
+        log.times = <int64_t*>grown
+        grown = realloc(log.ids, capacity * sizeof(int32_t))
+        if grown == NULL:
+            return 1
+        log.ids = <int32_t*>grown
+        log.capacity = capacity
+    for j in range(count):
+        log.times[log.count + j] = t
+        log.ids[log.count + j] = ids[j]
+    log.count += count
+    return 0
+
+
+cdef void thread_loop(void* given, int k) noexcept nogil:
+    """Thread k's part of a run: all its steps."""
+    cdef Loop* loop = <Loop*>given
+    cdef int64_t step, t
+    cdef int i
+    cdef Node* node
+    cdef double look = nc_seconds() + LOOK
+    for step in range(loop.now, loop.now + loop.steps + loop.max_lag):
+        for i in range(loop.n_nodes):
+            node = &loop.nodes[i]
+            t = step - node.lag - loop.now
+            if t < 0 or t >= loop.steps:
+                continue
+            if not node.is_input:
+                deliver(loop, i, k, step)
+                update(loop, i, k, step, t)
+            elif k == 0:
+                feed_input(loop, node, step, t)
+        if k == 0 and nc_seconds() > look:
+            look = nc_seconds() + LOOK
+            if loop.look(loop.owner):
+                loop.stop_at = step + 1
+        nc_barrier_wait(&loop.barrier)
+        if loop.stop_at <= step + 1:
+            break
+
+
+cdef void feed_input(Loop* loop, Node* node, int64_t step, int64_t t) noexcept nogil:
+    cdef int64_t slot = step % node.ring, begin = 0, count = 0
+    if node.in_offsets != NULL:
+        begin = node.in_offsets[t]
+        count = node.in_offsets[t + 1] - begin
+        memcpy(node.ids + slot * node.size, node.in_ids + begin, count * sizeof(int32_t))
+        if node.graded and node.in_payload != NULL:
+            memcpy(node.payload + slot * node.size, node.in_payload + begin, count * sizeof(int32_t))
+    node.counts[slot * loop.threads] = count
+    node.total[0] += count
+
+
+cdef void deliver(Loop* loop, int index, int k, int64_t step) noexcept nogil:
+    """Add every event that reaches thread k's neurons of a population at this machine step."""
+    cdef Node* post = &loop.nodes[index]
+    cdef Node* pre
+    cdef Projection* projection
+    cdef int64_t lo = post.bounds[k], hi = post.bounds[k + 1], slot, at, count, found
+    cdef int n, d, source
+    cdef const int32_t* ids
+    cdef const int32_t* payload
+    cdef void* to
+    if lo == hi:
+        return
+    for n in range(loop.first[index], loop.first[index + 1]):
+        projection = &loop.projections[loop.order[n]]
+        pre = &loop.nodes[projection.pre]
+        to = post.scratch if projection.shift else post.acc
+        for d in range(projection.n_delays):
+            if step < projection.delays[d]:
+                continue
+            slot = (step - projection.delays[d]) % pre.ring
+            found = 0
+            for source in range(loop.threads):
+                count = pre.counts[slot * loop.threads + source]
+                if count == 0:
+                    continue
+                at = slot * pre.size + pre.bounds[source]
+                ids = pre.ids + at
+                payload = pre.payload + at if pre.graded else NULL
+                if post.wide:
+                    found += add_events(<int64_t*>to, projection, k, d, post.size, lo, hi, ids, payload, count)
+                else:
+                    found += add_events(<int32_t*>to, projection, k, d, post.size, lo, hi, ids, payload, count)
+            projection.events[k] += found
+            if projection.shift and found and post.wide:
+                add_shifted(<int64_t*>post.acc, <int64_t*>post.scratch, lo, hi, projection.shift)
+            elif projection.shift and found:
+                add_shifted(<int32_t*>post.acc, <int32_t*>post.scratch, lo, hi, projection.shift)
+
+
+cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept nogil:
+    """Update thread k's neurons of a population, chunk by chunk, and put their spikes into the ring."""
+    cdef Node* node = &loop.nodes[index]
+    cdef int64_t lo = node.bounds[k], hi = node.bounds[k + 1], j, n, count = 0
+    cdef int64_t slot = step % node.ring
+    cdef int32_t* ids = node.ids + slot * node.size + lo
+    cdef double a[CHUNK]
+    cdef unsigned char fired[CHUNK]
+    cdef void* state[MAX_STATES]
+    cdef const void* constants[MAX_CONSTANTS]
+    cdef int i
+    j = lo
+    while j < hi:
+        n = min(<int64_t>CHUNK, hi - j)
+        if node.wide:
+            take_input(<int64_t*>node.acc + j, node.bias + j, a, n, node.integer, node.scale)
+        else:
+            take_input(<int32_t*>node.acc + j, node.bias + j, a, n, node.integer, node.scale)
+        for i in range(node.n_state):
+            state[i] = <char*>node.state[i] + 8 * j
+        for i in range(node.n_constants):
+            constants[i] = <const char*>node.constants[i] + (8 * j if node.varies[i] else 0)
+        node.update(n, a, state, constants, fired)
+        if node.spikes:
+            count += compact(fired, n, j, ids + count)
+        j += n
+    for i in range(node.n_state):
+        if node.traces[i] != NULL:
+            memcpy(<char*>node.traces[i] + 8 * (t * node.size + lo), <char*>node.state[i] + 8 * lo, 8 * (hi - lo))
+    node.counts[slot * loop.threads + k] = count
+    node.total[k] += count
+    if node.record and count and log_spikes(&node.logs[k], ids, count, t):
+        loop.failed = 1

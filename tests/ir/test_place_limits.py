@@ -1,0 +1,146 @@
+"""Every limit of a core is kept, or refused by name with what is needed, what there is and what to change."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import neurocomp as nc
+from neurocomp.ir.chips import Chip
+from neurocomp.ir.errors import InputError, ModelError
+from neurocomp.ir.passes.place import place
+from neurocomp.ir.placement import PlacementError
+
+LOIHI1 = Chip.load("loihi1")
+
+
+def chip(**changes):
+    """Loihi 1 with other numbers."""
+    return replace(LOIHI1, **changes)
+
+
+def lif(**parameters):
+    return nc.CubaLIF(**{"tau_syn": 5e-3, "tau_mem": 20e-3, **parameters})
+
+
+def chain(*connectivities, neuron=None, delay=1):
+    """x -> p0 -> p1 ..., one population per connectivity."""
+    net = nc.Network("chain", dt=1e-3)
+    net.input("x", connectivities[0].n_pre)
+    before = "x"
+    for k, connectivity in enumerate(connectivities):
+        net.population(f"p{k}", neuron or lif(), connectivity.n_post)
+        net.connect(before, f"p{k}", connectivity, delay=delay, name=f"c{k}")
+        before = f"p{k}"
+    return net
+
+
+def dense(n_post, n_pre):
+    return nc.Dense(np.ones((n_post, n_pre)))
+
+
+def refused(net, on, **options):
+    with pytest.raises(PlacementError) as caught:
+        place(net, on, **options)
+    assert caught.value.needed > caught.value.available
+    return caught.value
+
+
+def test_too_many_in_axons():
+    error = refused(chain(dense(3, 5200)), "loihi1")
+    assert (error.subject, error.limit, error.needed, error.available) == ("p0", "in_axons", 5200, 4096)
+    assert str(error) == (
+        "p0: neuron 0 alone needs 5,200 in-axons (5,200 for 'c0'), a core of loihi1 has 4,096: split its source population "
+        "and add the parts up in between, lower its fan-in, or use chip='loihi2'"
+    )
+    assert place(chain(dense(3, 5200)), "loihi2").cores[0].use["in_axons"] == 5200
+
+
+def test_too_much_synaptic_memory():
+    error = refused(chain(dense(1, 30_000)), "loihi2")
+    assert (error.limit, error.needed, error.available) == ("synapse_bits", 30_000 * 64, 192 * 1024 * 8)
+    assert "1,920,000 bits of synaptic memory (1,920,000 for 'c0'), a core of loihi2 has 1,572,864" in str(error)
+
+
+def test_too_many_synapse_formats():
+    net = nc.Network("formats", dt=1e-3)
+    net.input("x", 2)
+    net.population("y", nc.LoihiLIF(du=4095, dv=0, vth=10), 2)
+    for k in range(17):
+        net.connect("x", "y", dense(2, 2), delay=1, loihi=nc.LoihiSynapse(weight_exp=k - 8))
+    error = refused(net, "loihi1")
+    assert (error.subject, error.limit, error.needed, error.available) == ("y", "synapse_formats", 17, 16)
+    assert "weight exponents, sign modes" in str(error)
+
+
+def test_too_many_out_axons():
+    net = chain(dense(1, 1), dense(12, 1))
+    assert len(place(net, chip(compartments=4, out_axons=4)).cores) == 4
+    error = refused(net, chip(compartments=4, out_axons=3))
+    assert (error.subject, error.limit, error.needed, error.available) == ("p0", "out_axons", 4, 3)
+    assert "neuron 0 sends to so many cores that it needs 4 out-axons, a core of loihi1 has 3: lower its fan-out" in str(error)
+
+
+def test_too_many_cores_for_their_out_axons():
+    net = chain(dense(8, 1), nc.Sparse((np.ones(32), (np.arange(32), np.arange(32) // 4)), (32, 8)))
+    error = refused(net, chip(compartments=8, out_axons=1, cores=9), partitioner="ordered")
+    assert (error.subject, error.limit, error.needed, error.available) == ("chain", "cores", 10, 9)
+    assert "needs at least 10 cores (cores that send to more than 1 others are split for their out-axons)" in str(error)
+
+
+def test_cores_are_split_until_their_out_axons_suffice():
+    net = chain(dense(8, 1), nc.Sparse((np.ones(32), (np.arange(32), np.arange(32) // 4)), (32, 8)))
+    on = chip(compartments=8, out_axons=4)
+    placement = place(net, on, partitioner="ordered")
+    assert max(core.use["out_axons"] for core in placement.cores) <= 4
+    assert len(placement.populations["p0"]) == 2
+
+
+def test_too_many_cores():
+    net = chain(dense(100, 3))
+    error = refused(net, chip(compartments=10, cores=8))
+    assert (error.subject, error.limit, error.needed, error.available) == ("chain", "cores", 10, 8)
+    assert str(error) == (
+        "chain: it needs 10 cores (the cores' compartments are the limit, 100% of 10 used), 1 chip of loihi1 has 8: "
+        "allow chips=2, or make the network smaller"
+    )
+    placement = place(net, chip(compartments=10, cores=8), chips=2)
+    assert placement.chips_used == 2
+    assert len(placement.cores) == 10
+    assert "more than the largest system of 1 chip holds" in str(refused(net, chip(compartments=10, cores=8, max_chips=1)))
+
+
+def test_too_long_delays_and_too_wide_fields():
+    error = refused(chain(dense(2, 2), delay=64), "loihi1")
+    assert (error.subject, error.limit, error.needed, error.available) == ("c0", "max_delay", 63, 62)
+    narrow = replace(LOIHI1, packing=replace(LOIHI1.packing, weight_widths=(1, 2, 4)))
+    with pytest.raises(PlacementError, match="c0: weights of 8 bits do not exist on this chip; its fields have 1, 2, 4"):
+        place(chain(dense(2, 2)), narrow)
+
+
+def test_formats_of_neurons_split_populations():
+    """40 thresholds and 40 decays in one population: 16 and 32 a core."""
+    net = chain(dense(40, 3), neuron=lif(v_threshold=np.arange(1.0, 41), tau_mem=np.linspace(1e-2, 2e-2, 40)))
+    placement = place(net, "loihi1")
+    assert [piece.size for piece in placement.populations["p0"]] == [16, 16, 8]
+    assert len(place(net, "loihi2").cores) == 1
+    assert [c.use["compartment_formats"] for c in place(net, chip(threshold_formats=None)).cores] == [32, 8]
+
+
+def test_bad_arguments():
+    net = chain(dense(2, 2))
+    with pytest.raises(ModelError, match="there is no chip 'loihi3'; known are loihi1, loihi2, or give the path"):
+        place(net, "loihi3")
+    with pytest.raises(ModelError, match="no partitioner 'best'; use one of auto, metis, greedy, ordered"):
+        place(net, partitioner="best")
+    with pytest.raises(ModelError, match=r"chips must be a whole number from 1 to 1152 \(loihi2\), not 0"):
+        place(net, chips=0)
+    with pytest.raises(ModelError, match="rate is a number of spikes"):
+        place(net, rate=-1)
+    with pytest.raises(PlacementError, match="no neurons to place"):
+        place(nc.Network("empty", dt=1e-3))
+    recording = nc.compile(net, "reference").run({"x": ([], [])}, 3, record=["p0"])
+    with pytest.raises(InputError, match="the recording lacks the spikes of 'x'"):
+        place(net, recording=recording)
+    with pytest.raises(InputError, match="the recording has 2 neurons of 'x', the network 5"):
+        place(chain(dense(2, 5)), recording=nc.compile(net, "reference").run({"x": ([], [])}, 3))
