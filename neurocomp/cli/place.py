@@ -6,12 +6,11 @@ import json
 
 import click
 
-from neurocomp.cli.common import input_options, model_argument
+from neurocomp.cli.common import input_options, load_model, model_argument, nir_options
 from neurocomp.cli.inputs import gather
 from neurocomp.ir.passes import standard
 from neurocomp.ir.passes.place import PARTITIONERS, RATE, Recorded, place
 from neurocomp.ir.placement import PlacementError
-from neurocomp.ir.storage import load
 from neurocomp.ir.verify import verify
 from neurocomp.plot_placement import placement_map
 from neurocomp.program import compile as compile_network
@@ -21,6 +20,7 @@ DOES_NOT_FIT = 1
 
 @click.command(name="place")
 @model_argument
+@nir_options
 @click.option("--chip", default="loihi2", show_default=True, help="loihi1, loihi2, or a .toml file that describes a chip.")
 @click.option("--chips", type=click.IntRange(min=1), default=1, show_default=True, help="How many chips may be used.")
 @click.option(
@@ -34,6 +34,8 @@ DOES_NOT_FIT = 1
 def command(
     ctx: click.Context,
     model: str,
+    dt: float | None,
+    dialect: str,
     chip: str,
     chips: int,
     partitioner: str,
@@ -57,7 +59,7 @@ def command(
 
     Exit codes: 0 it fits, 1 it does not fit (the message says what is exceeded), 2 the command could not be carried out.
     """  # noqa: D301 - click's mark of a block that keeps its lines
-    net = load(model)
+    net = load_model(model, dt, dialect)
     recording: Recorded | None = None
     if source is not None or rate is not None:
         inputs, length = gather(net, source, rate, seed, steps)

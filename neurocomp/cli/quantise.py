@@ -7,16 +7,17 @@ from typing import Any, get_args
 
 import click
 
-from neurocomp.cli.common import input_options, model_argument
+from neurocomp.cli.common import input_options, load_model, model_argument, nir_options
 from neurocomp.cli.inputs import gather
 from neurocomp.ir.passes import Quantise
 from neurocomp.ir.quantisation.weights import Strategy
-from neurocomp.ir.storage import load, save
+from neurocomp.ir.storage import save
 from neurocomp.quantisation import quantisation_report
 
 
 @click.command(name="quantise")
 @model_argument
+@nir_options
 @input_options
 @click.option(
     "--strategy", type=click.Choice(get_args(Strategy)), default="mse", show_default=True, help="How to scale weights."
@@ -40,6 +41,8 @@ from neurocomp.quantisation import quantisation_report
 @click.option("--explain", is_flag=True, help="Also print everything that was rounded, clipped or moved.")
 def command(
     model: str,
+    dt: float | None,
+    dialect: str,
     source: str | None,
     rate: float | None,
     seed: int,
@@ -64,7 +67,7 @@ def command(
     Example
       neurocomp quantise model.neurocomp --random 0.1 --steps 200 --out report.html --save model-loihi.neurocomp
     """  # noqa: D301 - click's mark of a block that keeps its lines
-    net = load(model)
+    net = load_model(model, dt, dialect)
     inputs, length = gather(net, source, rate, seed, steps)
     samples: dict[str, Any] = {"samples": [inputs], "steps": length} if strategy == "calibrate" else {}
     quantise = Quantise(strategy, num_weight_bits=bits, percentile=percentile, split=split, accept_wrap=accept_wrap, **samples)
