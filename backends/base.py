@@ -22,7 +22,7 @@ from neurocomp.ir.network import Network, Population
 FEATURES: Mapping[str, str] = {
     "float": "float64 state, exact sums on a power-of-two grid",
     "loihi": "Loihi's integer arithmetic",
-    "graded_input": "inputs whose spikes carry integer payloads",
+    "graded": "spikes that carry integer payloads",
     "synapse_delays": "a delay per synapse",
     "resume": "continue from the state a run ended in; step()",
     "threads": "several threads, with the same spikes",
@@ -113,9 +113,9 @@ def needs(net: Network) -> Needs:
     result = Needs()
     for population in net.populations.values():
         result.add(population.neuron.model.arithmetic, f"population '{population.name}'")
-    for node in net.inputs.values():
-        if node.max_payload != 1:
-            result.add("graded_input", f"input '{node.name}'")
+    for node in net.nodes.values():
+        if node.graded:
+            result.add("graded", f"'{node.name}'")
     for projection in net.projections.values():
         if np.ndim(projection.delay):
             result.add("synapse_delays", f"projection '{projection.name}'")

@@ -145,8 +145,7 @@ class _Log:
         for name, raster in self.rasters.items():
             node = self.net.nodes[name]
             times, ids = np.nonzero(raster)
-            graded = isinstance(node, Input) and node.max_payload != 1
-            payload = raster[times, ids] if graded else None
+            payload = raster[times, ids] if node.graded else None
             spikes[name] = Events(times, ids, node.shape, self.steps, payload)
         states = {}
         for key, trace in self.traces.items():

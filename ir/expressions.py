@@ -21,6 +21,7 @@ FUNCTIONS: Mapping[str, tuple[int, str]] = {
     "min": (2, "any"),
     "max": (2, "any"),
     "sqrt": (1, "float"),
+    "round": (1, "float"),
     "decay12": (2, "loihi"),
     "wrap24": (1, "loihi"),
     "clip24": (1, "loihi"),

@@ -19,7 +19,19 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from neurocomp.ir.errors import EquationError
-from neurocomp.ir.expressions import Assign, Binary, Expr, Name, Number, parse_condition, parse_equations, parse_statements
+from neurocomp.ir.expressions import (
+    Assign,
+    Binary,
+    Call,
+    Expr,
+    Name,
+    Number,
+    Unary,
+    parse_condition,
+    parse_equations,
+    parse_number,
+    parse_statements,
+)
 from neurocomp.ir.linear import REST, Terms, affine
 from neurocomp.ir.model import NeuronModel
 from neurocomp.ir.program import StepForm
@@ -61,7 +73,7 @@ def scheme(model: NeuronModel, integrator: str, reset: str | None) -> Scheme:
     rules = () if reset is None else parse_statements(model.resets[reset], model.arithmetic)
     if model.step.strip():
         updates = parse_statements(model.step, model.arithmetic)
-        return Scheme(StepForm(model.arithmetic, model.state, updates, spike, rules), {})
+        return Scheme(StepForm(model.arithmetic, model.state, updates, spike, rules, _payload(model)), {})
     if integrator not in INTEGRATORS:
         raise EquationError(f"unknown integrator '{integrator}'; known are {', '.join(INTEGRATORS)}")
     equations = parse_equations(model.equations)
@@ -77,7 +89,16 @@ def scheme(model: NeuronModel, integrator: str, reset: str | None) -> Scheme:
         if name in made:
             raise EquationError(f"model {model.name}: '{name}' is a name the {integrator} integrator needs; rename it")
     updates = (*parse_statements(model.before), *updates, *parse_statements(model.after))
-    return Scheme(StepForm("float", model.state, updates, spike, rules), coefficients)
+    return Scheme(StepForm("float", model.state, updates, spike, rules, _payload(model)), coefficients)
+
+
+def _payload(model: NeuronModel) -> Expr | None:
+    """What a spike carries: whole, and within the population's limit."""
+    if not model.payload:
+        return None
+    value, limit = parse_number(model.payload, model.arithmetic), Name("payload_limit")
+    whole = value if model.arithmetic == "loihi" else Call("round", (value,))
+    return Call("max", (Call("min", (whole, limit)), Unary("-", limit)))
 
 
 def _sequential(

@@ -16,12 +16,13 @@ from neurocomp.ir.expressions import (
     names,
     parse_condition,
     parse_equations,
+    parse_number,
     parse_statements,
 )
 from neurocomp.ir.program import Arithmetic
 
 T = TypeVar("T")
-RESERVED = {"a", "dt", *FUNCTIONS}
+RESERVED = {"a", "dt", "payload_limit", *FUNCTIONS}
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class NeuronModel:
     step: instead of equations, the assignments of one step (for models that are defined in discrete time).
     before, after: assignments carried out before and after the equations, ahead of the spike condition.
     spike: condition on the updated state, or None for an integrator that never spikes.
+    payload: what a spike carries (graded spikes): a number of the updated state, rounded to a whole one and kept within the
+        population's max_payload; a payload of 0 is not sent. Without it spikes are worth 1.
     resets: name -> assignments carried out where the neuron spiked; the first is the default rule.
     constraints: conditions on the parameters that `verify` checks for every neuron.
     """
@@ -44,6 +47,7 @@ class NeuronModel:
     before: str = ""
     after: str = ""
     spike: str | None = None
+    payload: str = ""
     resets: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, float] = field(default_factory=dict)
     constraints: tuple[str, ...] = ()
@@ -60,6 +64,8 @@ class NeuronModel:
             raise EquationError(f"model {self.name}: give either equations or step")
         if (self.spike is None) != (not self.resets):
             raise EquationError(f"model {self.name}: spike and resets come together; give both or neither")
+        if self.payload and self.spike is None:
+            raise EquationError(f"model {self.name}: a payload needs a spike condition that sends it")
         self._check_names()
 
     def _check_names(self) -> None:
@@ -87,6 +93,8 @@ class NeuronModel:
         yield from ((x.target, x.value) for x in self._updates)
         if self.spike is not None:
             yield "spike", self._parsed("spike", parse_condition, self.spike)
+        if self.payload:
+            yield "payload", self._parsed("payload", parse_number, self.payload)
         for rule, text in self.resets.items():
             for assign in self._parsed(f"reset '{rule}'", parse_statements, text):
                 if assign.target not in self.state:
@@ -172,6 +180,7 @@ class NeuronModel:
         parts += [f"    after: {self.after}"] if self.after else []
         if self.spike is not None:
             parts.append(f"    spike: {self.spike}")
+            parts += [f"    payload: {self.payload}"] if self.payload else []
             parts += [f"    reset '{rule}': {text}" for rule, text in self.resets.items()]
         shown = (
             f"{name}{f' [{unit}]' if unit else ''}{f' = {self.defaults[name]}' if name in self.defaults else ''}"

@@ -18,6 +18,8 @@ from neurocomp.ir.integrators import INTEGRATORS
 from neurocomp.ir.model import Neuron, NeuronModel
 from neurocomp.ir.program import StepProgram
 
+DEFAULT_PAYLOAD = 255  # where graded spikes of a population saturate unless it says otherwise
+
 
 @dataclass(frozen=True)
 class Change:
@@ -63,10 +65,17 @@ class Input:
         """Number of neurons."""
         return math.prod(self.shape)
 
+    @property
+    def graded(self) -> bool:
+        """Whether spikes carry payloads."""
+        return self.max_payload != 1
+
 
 @dataclass(frozen=True)
 class Population:
     """Neurons of one model. bias: constant added to the input `a` of every step, scalar or of the population's shape.
+
+    max_payload: largest absolute payload of its spikes, 1 where the model sends plain spikes.
 
     The other fields are written by passes: `program` by discretise, `grid` by grid or loihi, `lag` by retime (the
     number of steps by which the population runs behind the written network; recordings are shifted back).
@@ -79,11 +88,17 @@ class Population:
     program: StepProgram | None = None
     grid: Grid | None = None
     lag: int = 0
+    max_payload: int = 1
 
     @property
     def size(self) -> int:
         """Number of neurons."""
         return math.prod(self.shape)
+
+    @property
+    def graded(self) -> bool:
+        """Whether spikes carry payloads."""
+        return bool(self.neuron.model.payload)
 
     def bias_vector(self) -> NDArray[np.float64]:
         """(size,) the bias of every neuron."""
@@ -165,20 +180,28 @@ class Network:
 
     def input(self, name: str, shape: int | tuple[int, ...], max_payload: int = 1) -> Input:
         """Add an input of the given shape. max_payload > 1 makes it graded: spikes carry integers up to that size."""
-        if not isinstance(max_payload, int | np.integer) or isinstance(max_payload, bool):
-            raise ModelError(f"input '{name}': max_payload is a whole number, not {max_payload!r}")
-        node = Input(name, _shape(name, shape), int(max_payload))
+        node = Input(name, _shape(name, shape), _whole(f"input '{name}'", max_payload))
         self._add(node)
         return node
 
-    def population(self, name: str, neuron: Neuron, shape: int | tuple[int, ...], bias: Any = 0.0) -> Population:
-        """Add a population of `neuron`s. bias: constant input, scalar or array of the population's shape."""
+    def population(
+        self, name: str, neuron: Neuron, shape: int | tuple[int, ...], bias: Any = 0.0, max_payload: int | None = None
+    ) -> Population:
+        """Add a population of `neuron`s. bias: constant input, scalar or array of the population's shape.
+
+        max_payload: of models with graded spikes, the size at which payloads saturate (default 255).
+        """
         if not isinstance(neuron, Neuron):
             given = f"{neuron.name}(...)" if isinstance(neuron, NeuronModel) else "nc.LIF(tau=10e-3)"
             raise ModelError(f"population '{name}': takes a neuron with its parameters, such as {given}, not {neuron!r:.60}")
         parameters = {key: _own(value) for key, value in neuron.parameters.items()}
         initial = {key: _own(value) for key, value in neuron.initial.items()}
-        node = Population(name, replace(neuron, parameters=parameters, initial=initial), _shape(name, shape), _own(bias))
+        graded = bool(neuron.model.payload)
+        if max_payload is not None and not graded:
+            raise ModelError(f"population '{name}': {neuron.model.name} sends plain spikes, so max_payload does not apply")
+        limit = _whole(f"population '{name}'", DEFAULT_PAYLOAD if max_payload is None else max_payload) if graded else 1
+        own = replace(neuron, parameters=parameters, initial=initial)
+        node = Population(name, own, _shape(name, shape), _own(bias), max_payload=limit)
         self._add(node)
         return node
 
@@ -362,6 +385,12 @@ class Network:
                 "of dt, or an int of steps"
             )
         return int(whole) if values.ndim == 0 else frozen_array(whole, np.int64)
+
+
+def _whole(subject: str, max_payload: Any) -> int:
+    if not isinstance(max_payload, int | np.integer) or isinstance(max_payload, bool):
+        raise ModelError(f"{subject}: max_payload is a whole number, not {max_payload!r}")
+    return int(max_payload)
 
 
 def _own(value: Any) -> Any:

@@ -120,6 +120,31 @@ Threshold = NeuronModel(
     description="spikes where the input of the step exceeds a threshold; remembers nothing",
 )
 
+GradedRelu = NeuronModel(
+    "GradedRelu",
+    parameters={"threshold": "", "gain": ""},
+    defaults={"threshold": 0.0, "gain": 1.0},
+    step="v = a",
+    spike="v > threshold",
+    payload="gain * v",
+    resets={"value": "v = 0.0"},
+    description="sends its input of the step, times a gain and rounded, as a graded spike where it exceeds the threshold",
+)
+
+LoihiGradedRelu = NeuronModel(
+    "LoihiGradedRelu",
+    parameters={"vth": "", "exp": ""},
+    defaults={"vth": 0, "exp": 0},
+    step="v = a",
+    spike="v > vth",
+    payload="v >> exp",
+    resets={"value": "v = 0"},
+    constraints=("0 <= exp", "exp <= 24"),
+    arithmetic="loihi",
+    description="sends its input of the step, divided by 2**exp and rounded down, as a graded spike where it exceeds vth "
+    "(as Lava's GradedReluVec; a neuron of one's own on Loihi 2)",
+)
+
 Readout = NeuronModel(
     "Readout",
     parameters={},
@@ -201,6 +226,8 @@ BUILTIN: tuple[NeuronModel, ...] = (
     CubaLI,
     LoihiLIF,
     Threshold,
+    GradedRelu,
+    LoihiGradedRelu,
     Readout,
     SnnTorchLIF,
     SnnTorchCubaLIF,

@@ -23,6 +23,8 @@ Arithmetic = Literal["float", "loihi"]
 class StepForm:
     """Assignments executed in order each step, then the spike condition, then the reset where it holds.
 
+    `payload` is what a spike carries, of the state before the reset; None where spikes are worth 1.
+
     `a` is the step's summed input. Names that are neither `a` nor in `state` are constants.
     """
 
@@ -31,6 +33,7 @@ class StepForm:
     updates: tuple[Assign, ...]
     spike: Expr | None = None
     reset: tuple[Assign, ...] = ()
+    payload: Expr | None = None
 
     @property
     def constants(self) -> tuple[str, ...]:
@@ -46,7 +49,8 @@ class StepForm:
     def expressions(self) -> tuple[Expr, ...]:
         """Every expression, in the order of evaluation."""
         spike = () if self.spike is None else (self.spike,)
-        return (*(x.value for x in self.updates), *spike, *(x.value for x in self.reset))
+        payload = () if self.payload is None else (self.payload,)
+        return (*(x.value for x in self.updates), *spike, *payload, *(x.value for x in self.reset))
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ def _population(node: Population) -> list[str]:
     parts += [f"initial {name}={_value(value)}" for name, value in neuron.initial.items()]
     parts += [f"bias={_value(node.bias)}"] if np.any(np.asarray(node.bias) != 0) else []
     parts += [f"grid=2^{node.grid.exponent} bound={node.grid.bound} int{node.grid.bits}"] if node.grid else []
+    parts += [f"max_payload={node.max_payload}"] if node.graded else []
     lines = [" ".join(parts) + _lag(node.lag)]
     if node.program is not None:
         lines += [f"    {line}" for line in form_text(node.program.form).splitlines()]

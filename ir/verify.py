@@ -164,7 +164,7 @@ def _constraints(population: Population) -> Iterator[Problem]:
 
 
 def _max_payload(net: Network) -> Iterator[Problem]:
-    for node in net.inputs.values():
+    for node in net.nodes.values():
         if not 1 <= node.max_payload < 2**23:
             yield Problem(node.name, f"max_payload = {node.max_payload} is outside 1..{2**23 - 1}")
 

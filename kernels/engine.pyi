@@ -22,6 +22,7 @@ class Engine:
         integer: bool,
         wide: bool,
         spikes: bool,
+        graded: bool = False,
         align: int = 16,
     ) -> int: ...
     def add_sparse(
@@ -52,4 +53,4 @@ class Engine:
         inputs: dict[int, tuple[Offsets, Ids, Ids | None]],
         record: list[int],
         traces: list[tuple[int, int, NDArray[Any]]],
-    ) -> tuple[dict[int, tuple[NDArray[int64], NDArray[int64]]], list[int], list[int]]: ...
+    ) -> tuple[dict[int, tuple[NDArray[int64], NDArray[int64], NDArray[int64] | None]], list[int], list[int]]: ...

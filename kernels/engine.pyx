@@ -39,6 +39,7 @@ cdef class Engine:
             for k in range(self.loop.threads):
                 free(self.loop.nodes[i].logs[k].times)
                 free(self.loop.nodes[i].logs[k].ids)
+                free(self.loop.nodes[i].logs[k].payload)
         free(self.loop.nodes)
         free(self.loop.projections)
         free(self.loop.order)
@@ -96,13 +97,13 @@ cdef class Engine:
 
     def add_population(
         self, int64_t size, int64_t lag, update, list state, list constants, const int64_t[::1] bias,
-        double scale, bint integer, bint wide, bint spikes, int64_t align=16
+        double scale, bint integer, bint wide, bint spikes, bint graded=False, int64_t align=16
     ):
         """Add a population. Returns its index.
 
         update: capsule of the compiled step. state: arrays of `size`, changed in place. constants: arrays of `size` or
         of one value. bias: `size` grid units. scale: value of a grid unit. integer: int64 state and constants, else
-        float64. wide: int64 accumulator, else int32. align: threads own ranges in multiples of it (16 keeps them on cache
+        float64. wide: int64 accumulator, else int32. graded: spikes carry payloads. align: threads own ranges in multiples of it (16 keeps them on cache
         lines of their own; targets of convolutions need multiples of the output plane).
         """
         cdef int k
@@ -127,6 +128,7 @@ cdef class Engine:
         cdef Node* node = self._new_node(size, lag, align)
         self.keep.append(update)
         node.update, node.integer, node.wide, node.spikes, node.scale = function, integer, wide, spikes, scale
+        node.graded = graded
         node.n_state, node.n_constants = len(state), len(constants)
         for k in range(node.n_state):
             node.state[k] = <void*>self._hold(state[k])
@@ -317,7 +319,7 @@ cdef class Engine:
         """Run `steps` steps. Returns (spikes, counts, events).
 
         inputs: index -> (offsets (steps + 1,) int64, ids int32, payload int32 or None), events sorted by step.
-        record: indices of populations whose spikes to return, as index -> (times, ids).
+        record: indices of populations whose spikes to return, as index -> (times, ids, payloads or None).
         traces: (index, state number, array (steps, size)) to fill.
         counts: spikes per node. events: synaptic events per projection, in the order they were added.
         On KeyboardInterrupt all threads leave within a step; the state is then in the middle of a step: reset.
@@ -400,30 +402,33 @@ cdef class Engine:
         return held
 
     def _take_log(self, int index):
-        """Recorded spikes (times, ids) of a node, sorted by time, then neuron; the log is emptied."""
+        """Recorded (times, ids, payloads or None) of a node, sorted by time, then neuron; the log is emptied."""
         cdef Node* node = &self.loop.nodes[index]
+        cdef SpikeLog* log
         cdef int k
-        cdef int64_t n
-        cdef int64_t[::1] times
-        cdef int32_t[::1] ids
-        all_times, all_ids = [], []
+        parts = []
         for k in range(self.loop.threads):
-            n = node.logs[k].count
-            part_times, part_ids = np.empty(n, np.int64), np.empty(n, np.int32)
-            if n:
-                times, ids = part_times, part_ids
-                memcpy(&times[0], node.logs[k].times, n * sizeof(int64_t))
-                memcpy(&ids[0], node.logs[k].ids, n * sizeof(int32_t))
-            all_times.append(part_times)
-            all_ids.append(part_ids)
-            free(node.logs[k].times)
-            free(node.logs[k].ids)
-            memset(&node.logs[k], 0, sizeof(SpikeLog))
-        if self.loop.threads == 1:
-            return all_times[0], all_ids[0].astype(np.int64)
-        joined = np.concatenate(all_times)
-        order = np.argsort(joined, kind="stable")  # threads own ascending ranges, so ids stay sorted within a step
-        return joined[order], np.concatenate(all_ids)[order].astype(np.int64)
+            log = &node.logs[k]
+            parts.append((
+                _copied(log.times, 8, log.count), _copied(log.ids, 4, log.count), _copied(log.payload, 4, log.count)
+            ))
+            free(log.times)
+            free(log.ids)
+            free(log.payload)
+            memset(log, 0, sizeof(SpikeLog))
+        times, ids, payload = (np.concatenate(part) for part in zip(*parts))
+        if self.loop.threads > 1:
+            order = np.argsort(times, kind="stable")  # threads own ascending ranges, so ids stay sorted within a step
+            times, ids, payload = times[order], ids[order], payload[order] if node.graded else payload
+        return times, ids.astype(np.int64), payload.astype(np.int64) if node.graded else None
+
+
+cdef _copied(const void* values, int width, int64_t count):
+    """An array of `count` integers of `width` bytes; empty where there is nothing."""
+    array = np.zeros(count if values != NULL else 0, np.int64 if width == 8 else np.int32)
+    if array.size:
+        memcpy(<void*><uintptr_t>array.__array_interface__["data"][0], values, count * width)
+    return array
 
 
 cdef bint look_for_signals(void* owner) noexcept with gil:

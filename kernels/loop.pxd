@@ -17,7 +17,7 @@ cdef enum:
 from neurocomp.kernels.delivery cimport Patches
 
 ctypedef void (*update_fn)(
-    ptrdiff_t n, const void* a, void* const* state, const void* const* constants, unsigned char* fired
+    ptrdiff_t n, const void* a, void* const* state, const void* const* constants, unsigned char* fired, int32_t* payload
 ) noexcept nogil
 
 cdef extern from "sync.h" nogil:
@@ -34,12 +34,13 @@ cdef struct SpikeLog:          # spikes of one node recorded by one thread in on
     int64_t capacity
     int64_t* times             # steps since the start of the run
     int32_t* ids
+    int32_t* payload           # of graded populations
 
 cdef struct Node:
     int64_t size               # neurons
     int64_t lag                # machine steps behind the written network
     bint is_input
-    bint graded                # an input whose spikes carry payloads
+    bint graded                # spikes carry payloads
     bint spikes                # whether the population can spike
     bint integer               # state is int64, not float64
     bint wide                  # the accumulator is int64, not int32
@@ -56,7 +57,7 @@ cdef struct Node:
     int64_t ring               # slots of its spike ring: its largest delay onwards + max_lag + 2, or 1 where nobody listens
     int64_t longest            # its largest delay onwards, 0 where nobody listens
     int32_t* ids               # ring of spikes: slot s % ring holds, for thread k, its ids from s % ring * size + bounds[k]
-    int32_t* payload           # the same ring for payloads (graded inputs only)
+    int32_t* payload           # the same ring for payloads (graded nodes only)
     int64_t* counts            # ring x threads: spikes of each thread
     int64_t bounds[MAX_THREADS + 1]         # thread k owns neurons bounds[k] .. bounds[k + 1]
     int64_t total[MAX_THREADS]          # spikes of this run, by thread

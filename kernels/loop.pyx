@@ -50,8 +50,10 @@ cdef void take_input(
         acc[j] = <acc_t>bias[j]
 
 
-cdef int64_t compact(const unsigned char* fired, int64_t n, int64_t base, int32_t* ids) noexcept nogil:
-    """Write base + j for every fired[j]; returns how many. Looks at eight flags at a time."""
+cdef int64_t compact(
+    const unsigned char* fired, const int32_t* sent, int64_t n, int64_t base, int32_t* ids, int32_t* payload
+) noexcept nogil:
+    """Write base + j for every fired[j], and its payload unless that is NULL; returns how many. Looks at eight flags at a time."""
     cdef int64_t j = 0, count = 0
     cdef int64_t eight
     while j < n:
@@ -62,13 +64,15 @@ cdef int64_t compact(const unsigned char* fired, int64_t n, int64_t base, int32_
                 continue
         if fired[j]:
             ids[count] = <int32_t>(base + j)
+            if payload != NULL:
+                payload[count] = sent[j]
             count += 1
         j += 1
     return count
 
 
-cdef int log_spikes(SpikeLog* log, const int32_t* ids, int64_t count, int64_t t) noexcept nogil:
-    """Append spikes of step t; returns 0, or 1 when memory ran out."""
+cdef int log_spikes(SpikeLog* log, const int32_t* ids, const int32_t* payload, int64_t count, int64_t t) noexcept nogil:
+    """Append spikes of step t, with payloads unless these are NULL; returns 0, or 1 when memory ran out."""
     cdef int64_t j, capacity
     cdef void* grown
     if log.count + count > log.capacity:
@@ -81,10 +85,17 @@ cdef int log_spikes(SpikeLog* log, const int32_t* ids, int64_t count, int64_t t)
         if grown == NULL:
             return 1
         log.ids = <int32_t*>grown
+        if payload != NULL:
+            grown = realloc(log.payload, capacity * sizeof(int32_t))
+            if grown == NULL:
+                return 1
+            log.payload = <int32_t*>grown
         log.capacity = capacity
     for j in range(count):
         log.times[log.count + j] = t
         log.ids[log.count + j] = ids[j]
+        if payload != NULL:
+            log.payload[log.count + j] = payload[j]
     log.count += count
     return 0
 
@@ -175,6 +186,8 @@ cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept
     cdef int32_t* ids = node.ids + slot * node.size + lo
     cdef double a[CHUNK]
     cdef unsigned char fired[CHUNK]
+    cdef int32_t sent[CHUNK]
+    cdef int32_t* payload = node.payload + slot * node.size + lo if node.graded else NULL
     cdef void* state[MAX_STATES]
     cdef const void* constants[MAX_CONSTANTS]
     cdef int i
@@ -189,14 +202,14 @@ cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept
             state[i] = <char*>node.state[i] + 8 * j
         for i in range(node.n_constants):
             constants[i] = <const char*>node.constants[i] + (8 * j if node.varies[i] else 0)
-        node.update(n, a, state, constants, fired)
+        node.update(n, a, state, constants, fired, sent)
         if node.spikes:
-            count += compact(fired, n, j, ids + count)
+            count += compact(fired, sent, n, j, ids + count, payload + count if node.graded else NULL)
         j += n
     for i in range(node.n_state):
         if node.traces[i] != NULL:
             memcpy(<char*>node.traces[i] + 8 * (t * node.size + lo), <char*>node.state[i] + 8 * lo, 8 * (hi - lo))
     node.counts[slot * loop.threads + k] = count
     node.total[k] += count
-    if node.record and count and log_spikes(&node.logs[k], ids, count, t):
+    if node.record and count and log_spikes(&node.logs[k], ids, payload, count, t):
         loop.failed = 1

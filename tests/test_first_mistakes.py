@@ -261,3 +261,25 @@ def test_commands_refuse_before_they_run(arguments, word, tmp_path, monkeypatch)
     assert result.exit_code == 2
     assert word in result.output
     assert " on cpu: " not in result.output
+
+
+def test_an_input_that_one_wrap_cannot_bring_back_is_refused():
+    """64 x 128 x 255 x 16 > 2^24: the current would leave 24 bits for good, and Lava's integers overflow after 130 steps."""
+    net = nc.Network("flood", dt=1e-3)
+    net.input("x", 128)
+    net.population("h", nc.LoihiLIF(du=0, dv=100, vth=100), 1)
+    net.connect("x", "h", nc.Dense(np.full((1, 128), 255.0)), loihi=nc.LoihiSynapse(weight_exp=4))
+    with pytest.raises(nc.errors.CompileError, match=r"h: inputs can sum to 522240 in a step, beyond the 262143"):
+        nc.compile(net, "reference")
+
+
+def test_a_current_that_can_wrap_is_told():
+    net = nc.Network("wrap", dt=1e-3)
+    net.input("x", 4)
+    net.population("calm", nc.LoihiLIF(du=4095, dv=100, vth=100), 1)
+    net.population("loud", nc.LoihiLIF(du=0, dv=100, vth=100), 1)
+    for name in ("calm", "loud"):
+        net.connect("x", name, nc.Dense(np.full((1, 4), 200.0)))
+    text = nc.compile(net, "reference").explain()
+    assert "[loihi] calm: range of u -> within 24 bits (proven" in text
+    assert "[loihi] loud: range of u -> not proven (worst case: neuron 0 can reach 209715200" in text

@@ -16,7 +16,7 @@ _MODULE = '''\
 # Generated from the neuron models' equations by backends/cpu/codegen.py. Do not edit.
 """State updates of neurons, compiled. TABLE: digest of the step form -> capsule of the C function."""
 from cpython.pycapsule cimport PyCapsule_New, PyCapsule_SetContext
-from libc.stdint cimport intptr_t
+from libc.stdint cimport int32_t, intptr_t
 
 cdef extern from *:
     """
@@ -59,7 +59,7 @@ def module_source(forms: Iterable[StepForm]) -> str:
     """The .pyx text of a module with the updates of these forms."""
     by_digest = {digest(form): form for form in forms}
     functions = "\n".join(c_function(form, f"update_{key}") for key, form in by_digest.items())
-    signature = "(ptrdiff_t, const void*, void* const*, const void* const*, unsigned char*) noexcept nogil"
+    signature = "(ptrdiff_t, const void*, void* const*, const void* const*, unsigned char*, int32_t*) noexcept nogil"
     return _MODULE.format(
         source=C_PRELUDE + functions,
         declarations="\n".join(f"    void update_{key}{signature}" for key in by_digest),

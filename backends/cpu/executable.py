@@ -37,7 +37,7 @@ class CpuExecutable:
 
     def _add_node(self, node: Input | Population) -> int:
         if isinstance(node, Input):
-            return self.engine.add_input(node.size, node.lag, node.max_payload != 1)
+            return self.engine.add_input(node.size, node.lag, node.graded)
         program, grid = node.program, node.grid
         assert program is not None
         assert grid is not None
@@ -56,6 +56,7 @@ class CpuExecutable:
             integer,
             grid.bits == 64,
             program.spikes,
+            node.graded,
             layout.channel_plane(self.net.incoming(node.name)),
         )
 
@@ -131,8 +132,8 @@ class CpuExecutable:
             raise
         recorded = {name: inputs[name] for name in record.spikes if name in inputs}
         for name in wanted:
-            times, ids = spikes[self.index[name]]
-            recorded[name] = Events(times, ids, self.net.populations[name].shape, steps)
+            times, ids, payload = spikes[self.index[name]]
+            recorded[name] = Events(times, ids, self.net.populations[name].shape, steps, payload)
         counters = Counters(
             {name: counts[index] for name, index in self.index.items()},
             {name: x.size * steps for name, x in self.net.populations.items()},
@@ -149,7 +150,7 @@ class CpuExecutable:
         return list(self.state[name]).index(state)
 
     def _given(self, name: str, events: Events) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32] | None]:
-        graded = self.net.inputs[name].max_payload != 1
+        graded = self.net.inputs[name].graded
         payload = None
         if graded:
             given = np.ones(len(events)) if events.payload is None else events.payload

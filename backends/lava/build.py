@@ -127,7 +127,9 @@ class Builder(ProcessGraph):
         recorders: dict[str, Any] = {}
         for k, (name, population) in enumerate(self.net.populations.items()):
             path = self.folder / f"spikes{k}.npy"
-            recorder = SpikeRecorder(path=path, size=population.size, first=population.lag, steps=self.steps)
+            recorder = SpikeRecorder(
+                path=path, size=population.size, first=population.lag, steps=self.steps, graded=population.graded
+            )
             self.neurons[name].s_out.connect(recorder.s_in)
             recorders[name] = recorder
         linked = nx.Graph()

@@ -83,9 +83,9 @@ class JobFiles:
         path = self.folder / "error"
         return path.read_text() if path.exists() else None
 
-    def spikes(self, k: int) -> NDArray[np.bool_]:
-        """(steps, size) spikes of the k-th population."""
-        raster: NDArray[np.bool_] = np.load(self.folder / f"spikes{k}.npy", mmap_mode="r", allow_pickle=False)
+    def spikes(self, k: int) -> NDArray[Any]:
+        """(steps, size) spikes or payloads of the k-th population."""
+        raster: NDArray[Any] = np.load(self.folder / f"spikes{k}.npy", mmap_mode="r", allow_pickle=False)
         return raster
 
     def state(self, k: int) -> NDArray[Any]:

@@ -123,8 +123,10 @@ def _raw(job: Job, its: JobFiles) -> Raw:
     """The child's arrays by name, states as (steps, size) rows in the stored form."""
     spikes, states = {}, {}
     for k, (name, population) in enumerate(job.net.populations.items()):
-        times, ids = np.nonzero(its.spikes(k))
-        spikes[name] = Events(times, ids, population.shape, job.steps)
+        raster = its.spikes(k)
+        times, ids = np.nonzero(raster)
+        payload = raster[times, ids].astype(np.int64) if population.graded else None
+        spikes[name] = Events(times, ids, population.shape, job.steps, payload)
     for k, key in enumerate(job.record.states):
         trace, program = its.state(k), job.net.populations[key[0]].program
         assert program is not None

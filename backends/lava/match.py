@@ -76,7 +76,7 @@ def match_form(pattern: StepForm, form: StepForm) -> dict[str, str] | None:
     expressions, wanted = form.expressions(), pattern.expressions()
     targets = [x.target for x in (*form.updates, *form.reset)]
     roles = [x.target for x in (*pattern.updates, *pattern.reset)]
-    counts = [(len(x.updates), x.spike is None, len(x.reset), len(x.state)) for x in (pattern, form)]
+    counts = [(len(x.updates), x.spike is None, x.payload is None, len(x.reset), len(x.state)) for x in (pattern, form)]
     if counts[0] != counts[1]:
         return None
     names = {"a": "a"}

@@ -67,7 +67,7 @@ def _of_node(node: Node, inputs: Mapping[str, Events], raw: Raw, steps: int) -> 
         return raw.spikes[node.name]
     events = inputs.get(node.name) or empty(node.shape, steps)
     payload = events.payload
-    if node.max_payload == 1:
+    if not node.graded:
         payload = None
     elif payload is None:
         payload = np.ones(len(events), np.int64)
@@ -95,5 +95,6 @@ def _apart(events: Events, shape: tuple[int, ...], copies: int) -> list[Events]:
     result = []
     for b in range(copies):
         mine = owner == b
-        result.append(Events(events.times[mine], events.ids[mine] - b * size, shape, events.steps))
+        payload = None if events.payload is None else events.payload[mine]
+        result.append(Events(events.times[mine], events.ids[mine] - b * size, shape, events.steps, payload))
     return result

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from neurocomp.ir.connectivity import Dense
 from neurocomp.ir.convolution import Conv2d
-from neurocomp.ir.network import Input, LoihiSynapse, Network, Projection
+from neurocomp.ir.network import LoihiSynapse, Network, Projection
 from neurocomp.ir.passes.loihi import stored_weights
 
 SLOTS = 64  # delays 0..63 in one Lava connection
@@ -54,7 +54,7 @@ def wires(net: Network) -> list[Wire]:
     result = []
     for projection in net.projections.values():
         source, population = net.node(projection.pre), net.populations[projection.post]
-        graded = isinstance(source, Input) and source.max_payload > 1
+        graded = source.graded
         loihi = population.program is not None and population.program.form.arithmetic == "loihi"
         bound = population.grid.bound if population.grid is not None else 0
         result += _wires(projection, MESSAGE_BITS if graded else 0, loihi, bound)

@@ -45,6 +45,7 @@ def program_of(population: Population, dt: float, integrator: str) -> StepProgra
     dtype = np.int64 if model.arithmetic == "loihi" else np.float64
     values: dict[str, Any] = {name: _array(value, dtype) for name, value in neuron.parameters.items()}
     values["dt"] = np.asarray(dt, np.float64)
+    values["payload_limit"] = np.asarray(population.max_payload, dtype)
     for name, coefficient in plan.coefficients.items():
         with np.errstate(all="ignore"):  # what is not finite is named below
             values[name] = _coefficient(coefficient, values, dt)

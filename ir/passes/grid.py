@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.ir.errors import CompileError, PrecisionWarning
-from neurocomp.ir.network import Change, Grid, Input, Network, Population, Projection
+from neurocomp.ir.network import Change, Grid, Network, Population, Projection
 from neurocomp.ir.passes.base import Pass
 
 EXACT_FLOAT = 2**53
@@ -81,8 +81,7 @@ def prove_bound(net: Network, population: Population, incoming: list[Projection]
     """The largest |sum| in grid units any neuron can receive in a step; raises `CompileError` where float64 is too narrow."""
     total = np.abs(np.ldexp(population.bias_vector(), -exponent))
     for projection in incoming:
-        source = net.node(projection.pre)
-        payload = source.max_payload if isinstance(source, Input) else 1
+        payload = net.node(projection.pre).max_payload
         mantissas = np.abs(np.ldexp(projection.connectivity.weights, -exponent))
         total = total + payload * projection.connectivity.fan_in(mantissas)
     bound = int(total.max(initial=0))

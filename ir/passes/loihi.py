@@ -13,12 +13,16 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from neurocomp.ir.connectivity import Floats
 from neurocomp.ir.errors import CompileError, PrecisionWarning
-from neurocomp.ir.network import Change, Grid, LoihiSynapse, Network
+from neurocomp.ir.network import Change, Grid, LoihiSynapse, Network, Population
 from neurocomp.ir.passes.base import Pass
 from neurocomp.ir.passes.grid import prove_bound
+from neurocomp.ir.quantisation.ranges import ALIGN, LIMIT, Dynamics, input_bounds, state_bounds
 
-MAX_INPUT = 2**25  # Lava shifts the 32-bit input left by 6: a larger sum would overflow there
+# The current wraps once a step: |u| <= 2^23 decayed, plus 64 times an input below this, comes back into 24 bits by one wrap. A
+# larger input would leave u outside for good, growing until Lava's 32-bit integers overflow.
+MAX_INPUT = 2**18
 MAX_DELAY = 63
 
 
@@ -63,15 +67,42 @@ class LoihiWeights(Pass):
                 shift = max(-synapse.weight_exp, 0)
                 projections[projection.name] = replace(projection, connectivity=connectivity, shift=shift)
             incoming = [projections[x.name] for x in net.incoming(population.name)]
-            bound = prove_bound(net, population, incoming, 0)
-            if bound >= MAX_INPUT:
+            low, high = input_bounds(population.size, [(x, net.node(x.pre).max_payload) for x in incoming])
+            most = int(max(high.max(initial=0), -low.min(initial=0)))
+            if most >= MAX_INPUT:
                 raise CompileError(
                     population.name,
-                    f"inputs can sum to {bound} in a step, beyond the {MAX_INPUT - 1} that fit Loihi's input; lower "
+                    f"inputs can sum to {most} in a step, beyond the {MAX_INPUT - 1} that one wrap can bring back; lower "
                     "weight_exp, weights or fan-in",
                 )
+            bound = prove_bound(net, population, incoming, 0)
             nodes[population.name] = replace(population, grid=Grid(0, bound))
+            changes += _range_note(population, low, high)
         return net.with_changes(nodes, projections, changes)
+
+
+def _range_note(population: Population, low: Floats, high: Floats) -> list[Change]:
+    """Whether the 24-bit current of a LoihiLIF can wrap, as a change that `explain()` shows."""
+    program = population.program
+    if program is None or population.neuron.model.name != "LoihiLIF":
+        return []
+    values = {name: np.asarray(value, np.float64) for name, value in population.neuron.parameters.items()}
+    zero = np.zeros(population.size)
+    neuron = Dynamics(
+        u_decay=zero + (4095 - values["du"]) / 4096,
+        v_decay=zero + (4096 - values["dv"]) / 4096,
+        bias=zero + values["bias_mant"] * 2.0 ** values["bias_exp"],
+        threshold=zero + values["vth"] * 64,
+        u0=zero + np.asarray(program.initial["u"], np.float64),
+        v0=zero + np.asarray(program.initial["v"], np.float64),
+        subtract=population.neuron.reset == "subtract",
+    )
+    bounds = state_bounds(low * ALIGN, high * ALIGN, neuron)
+    if not bounds.wraps:
+        return [Change("loihi", population.name, "range of u", "within 24 bits", f"proven, {bounds.text()}")]
+    worst, value = bounds.worst_u()
+    why = f"worst case: neuron {worst} can reach {value:.0f}, beyond +-{LIMIT}, and its current would wrap around"
+    return [Change("loihi", population.name, "range of u", "not proven", why)]
 
 
 def sign_mode(weights: NDArray[np.float64], synapse: LoihiSynapse) -> str:

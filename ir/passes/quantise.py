@@ -22,7 +22,7 @@ from neurocomp.ir.connectivity import Connectivity, Sparse, frozen_array
 from neurocomp.ir.convolution import Conv2d
 from neurocomp.ir.errors import CompileError
 from neurocomp.ir.events import from_data
-from neurocomp.ir.network import Change, Input, Network, Node, Population, Projection
+from neurocomp.ir.network import Change, Network, Node, Population, Projection
 from neurocomp.ir.passes.base import Pass
 from neurocomp.ir.passes.discretise import program_of
 from neurocomp.ir.passes.grid import SnapToGrid
@@ -142,7 +142,7 @@ class Quantise(Pass):
                     "through a population, or use a larger dt",
                 )
             source = net.node(projection.pre)
-            incoming.append((projection, source.max_payload if isinstance(source, Input) else 1))
+            incoming.append((projection, source.max_payload))
         return Task(population.name, form, tuple(incoming))
 
     def _rasters(self, net: Network) -> dict[str, Spikes]:

@@ -66,6 +66,8 @@ def to_c(expr: Expr, arithmetic: str) -> str:
             return f"nc_{function}_{arithmetic}({sub(x)}, {sub(y)})"
         case Call("abs", (x,)):
             return f"nc_abs_loihi({sub(x)})" if arithmetic == "loihi" else f"__builtin_fabs({sub(x)})"
+        case Call("round", (x,)):
+            return f"__builtin_rint({sub(x)})"
         case Call("sqrt", (x,)):
             return f"__builtin_sqrt({sub(x)})"
         case Call(function, args):
@@ -75,7 +77,8 @@ def to_c(expr: Expr, arithmetic: str) -> str:
 def c_function(form: StepForm, name: str) -> str:
     """C source of one update function over `n` neurons.
 
-    Signature: `(n, a[n], state[][n], constants[][n], fired[n])`; every array holds float64 (int64 for Loihi arithmetic).
+    Signature: `(n, a[n], state[][n], constants[][n], fired[n], payload[n])`; input, state and constants hold float64 (int64
+    for Loihi arithmetic), payload int32.
     """
     kind = "int64_t" if form.arithmetic == "loihi" else "double"
 
@@ -84,12 +87,12 @@ def c_function(form: StepForm, name: str) -> str:
 
     lines = [
         f"NC_CLONES static void {name}(ptrdiff_t n, const void *input, void *const *state,",
-        "        const void *const *constants, unsigned char *restrict fired) {",
+        "        const void *const *constants, unsigned char *restrict fired, int32_t *restrict payload) {",
         f"    const {kind} *restrict a = input;",
     ]
     lines += [f"    {kind} *restrict s_{x} = state[{k}];" for k, x in enumerate(form.state)]
     lines += [f"    const {kind} *restrict c_{x} = constants[{k}];" for k, x in enumerate(form.constants)]
-    lines += ["    (void)state; (void)constants;", "    for (ptrdiff_t j = 0; j < n; j++) {"]
+    lines += ["    (void)state; (void)constants; (void)payload; (void)fired;", "    for (ptrdiff_t j = 0; j < n; j++) {"]
     lines.append(f"        const {kind} a_ = a[j];")
     lines += [f"        {kind} {x}_ = s_{x}[j];" for x in form.state]
     lines += [f"        const {kind} {x}_ = c_{x}[j];" for x in form.constants]
@@ -98,8 +101,11 @@ def c_function(form: StepForm, name: str) -> str:
     lines += [statement(assign) for assign in form.updates]
     if form.spike is not None:
         lines.append(f"        const int spike = {to_c(form.spike, form.arithmetic)};")
+        sent = "1" if form.payload is None else to_c(form.payload, form.arithmetic)
+        lines.append(f"        const {kind} sent = {sent};")
         lines += [f"        {x.target}_ = spike ? {to_c(x.value, form.arithmetic)} : {x.target}_;" for x in form.reset]
-        lines.append("        fired[j] = (unsigned char)spike;")
+        lines.append("        fired[j] = (unsigned char)(spike && sent != 0);")
+        lines += ["        payload[j] = (int32_t)sent;"] if form.payload is not None else []
     lines += [f"        s_{x}[j] = {x}_;" for x in form.state]
     lines += ["    }", "}"]
     return "\n".join(lines) + "\n"

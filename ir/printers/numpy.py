@@ -39,6 +39,7 @@ _NUMPY_NAMES: dict[str, Any] = {
     "min": lambda x, y: np.where(x < y, x, y),
     "max": lambda x, y: np.where(x > y, x, y),
     "sqrt": np.sqrt,
+    "round": np.rint,
     "decay12": _decay12,
     "wrap24": _wrap24,
     "clip24": _clip24,
@@ -75,16 +76,18 @@ def to_numpy(expr: Expr, arithmetic: str = "float") -> str:
 
 
 def numpy_source(form: StepForm) -> str:
-    """Source of `step(a, state, constants) -> spikes`, which updates the dict `state` of arrays."""
+    """Source of `step(a, state, constants) -> spikes or payloads`, which updates the dict `state` of arrays."""
     lines = ["def step(a, state, constants):", "    _a = a"]
     lines += [f"    _{name} = state['{name}']" for name in form.state]
     lines += [f"    _{name} = constants['{name}']" for name in form.constants]
     lines += [f"    _{assign.target} = {to_numpy(assign.value, form.arithmetic)}" for assign in form.updates]
     if form.spike is not None:
         lines.append(f"    spikes = {to_numpy(form.spike, form.arithmetic)}")
+        sent = "spikes" if form.payload is None else f"where(spikes, {to_numpy(form.payload, form.arithmetic)}, 0)"
+        lines.append(f"    sent = {sent}")
         lines += [f"    _{x.target} = where(spikes, {to_numpy(x.value, form.arithmetic)}, _{x.target})" for x in form.reset]
     lines += [f"    state['{name}'] = _{name}" for name in form.state]
-    lines.append(f"    return {'spikes' if form.spike is not None else 'None'}")
+    lines.append(f"    return {'sent' if form.spike is not None else 'None'}")
     return "\n".join(lines) + "\n"
 
 

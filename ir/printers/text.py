@@ -33,5 +33,6 @@ def form_text(form: StepForm) -> str:
     lines = [f"{assign.target} = {to_text(assign.value)}" for assign in form.updates]
     if form.spike is not None:
         lines.append(f"spike: {to_text(form.spike)}")
+        lines += [f"payload: {to_text(form.payload)}"] if form.payload is not None else []
         lines += [f"reset: {assign.target} = {to_text(assign.value)}" for assign in form.reset]
     return "\n".join(lines)

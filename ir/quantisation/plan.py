@@ -24,6 +24,7 @@ from neurocomp.ir.errors import CompileError
 from neurocomp.ir.model import Neuron
 from neurocomp.ir.network import Change, Projection
 from neurocomp.ir.neurons import LoihiLIF
+from neurocomp.ir.passes.loihi import MAX_INPUT
 from neurocomp.ir.quantisation.form import LifForm
 from neurocomp.ir.quantisation.ranges import ALIGN, LIMIT, Bounds, Dynamics, input_bounds, state_bounds
 from neurocomp.ir.quantisation.weights import Encoded, WeightOptions, encode
@@ -32,7 +33,6 @@ Ints = NDArray[np.int64]
 MAX_VTH = 2**17 - 1
 MAX_BIAS_MANT, MAX_BIAS_EXP = 2**12 - 1, 7
 LEAST_EXPONENT, LARGEST_EXPONENT = -8, 7  # of a projection's weights
-MAX_INPUT = 2**25  # as in the loihi pass
 THRESHOLD_BITS = 8  # a threshold of fewer bits would be rounded by more than 0.2 %
 
 

@@ -18,7 +18,9 @@ from neurocomp.ir.neurons import (
     LIF,
     CubaLI,
     CubaLIF,
+    GradedRelu,
     I,
+    LoihiGradedRelu,
     LoihiLIF,
     Readout,
     SinabsIF,
@@ -236,6 +238,8 @@ def _graded_and_bits() -> Iterator[Case]:
         net.connect("x", "h", _connectivity(kind, rng, 6, 2.0), delay=1)
         net.connect("x", "h", _connectivity(kind, rng, 6, 1.0), delay=3)
         yield Case(name, net, {"x": graded(rng, STEPS, (6,), 0.4, 20)}, STEPS)
+    for kind in ("Dense", "Sparse", "OneToOne"):
+        yield _graded_chain(f"graded-population-{kind}", kind)
     for bits in (4, 8, 16, 31):
         net, rng = _layers(f"mantissa-{bits}", 3)
         yield Case(f"mantissa-{bits}", net, {"x": spikes(rng, STEPS, (6,), 0.4)}, STEPS, {"mantissa_bits": bits})
@@ -245,6 +249,24 @@ def _graded_and_bits() -> Iterator[Case]:
     net.connect("x", "p1", Dense(rng.choice([-3e5, 3e5], (6, 6))), delay=3)
     options = {"mantissa_bits": 31}
     yield Case("wide-accumulator", net, {"x": spikes(rng, STEPS, (6,), 0.2)}, STEPS, options)
+
+
+def _graded_chain(name: str, kind: str) -> Case:
+    """Graded spikes end to end: a graded input, two graded populations (one saturates), a loop, and a spiking one."""
+    rng = _rng(name)
+    net = Network(name, dt=DT)
+    net.input("x", 6, max_payload=9)
+    net.population("g", GradedRelu(threshold=0.5, gain=rng.uniform(0.5, 3.0, 6)), 6)
+    net.population("s", GradedRelu(gain=-2.0), 6, max_payload=7)
+    net.population("h", neuron(CubaLIF, rng, 6), 6)
+    net.connect("x", "g", _connectivity(kind, rng, 6, 1.0))
+    net.connect(
+        "g", "s", _connectivity(kind, rng, 6, 0.5), delay=rng.integers(0, 4, _connectivity(kind, rng, 6, 1.0).weights.shape)
+    )
+    net.connect("s", "g", _connectivity(kind, rng, 6, 0.3), delay=4)
+    net.connect("g", "h", _connectivity(kind, rng, 6, 1.0))
+    net.connect("s", "h", _connectivity(kind, rng, 6, 1.0), delay=1)
+    return Case(name, net, {"x": graded(rng, STEPS, (6,), 0.4, 9)}, STEPS)
 
 
 # ----------------------------------------------------------------------------------------------------------- convolutions
@@ -361,6 +383,7 @@ def _loihi_cases() -> Iterator[Case]:
     yield _one("loihi-delay-64", delay=64, steps=90)
     yield _loihi("loihi-wrap", _wrap, rate=0.9)
     yield _loihi("loihi-graded", _graded, payload=50)
+    yield _loihi("loihi-graded-population", _graded_population, payload=20)
     yield _loihi("loihi-layers", _loihi_layers)
     for exponent in (-2, 0, 1):
         yield _loihi_conv(f"loihi-conv-exp{exponent}", exponent)
@@ -386,6 +409,15 @@ def _graded(net: Network, rng: Generator) -> None:
     net.population("h", LoihiLIF(du=1000, dv=500, vth=4000), 6)
     net.connect("x", "h", Dense(integers(rng, (6, 6))), delay=1, loihi=LoihiSynapse(weight_exp=-1))
     net.connect("x", "h", OneToOne(integers(rng, 6)), delay=2)
+
+
+def _graded_population(net: Network, rng: Generator) -> None:
+    """Graded spikes between populations, over a negative exponent and over a delay per synapse."""
+    net.population("g", LoihiGradedRelu(vth=50, exp=5), 6, max_payload=60)
+    net.population("h", LoihiLIF(du=1000, dv=500, vth=3000), 6)
+    net.connect("x", "g", Dense(integers(rng, (6, 6))), delay=1)
+    net.connect("g", "g", Sparse(_sparse(integers(rng, (6, 6)))), delay=2, loihi=LoihiSynapse(weight_exp=-5))
+    net.connect("g", "h", Dense(integers(rng, (6, 6))), delay=rng.integers(1, 5, (6, 6)), loihi=LoihiSynapse(weight_exp=-2))
 
 
 def _loihi_layers(net: Network, rng: Generator) -> None:

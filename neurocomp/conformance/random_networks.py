@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from neurocomp.conformance.case import Case, graded, spikes
-from neurocomp.ir import integrators
+from neurocomp.ir import integrators, passes
 from neurocomp.ir.connectivity import Connectivity, Dense, OneToOne, Sparse
 from neurocomp.ir.convolution import Conv2d
-from neurocomp.ir.errors import ModelError
+from neurocomp.ir.errors import CompileError, ModelError
 from neurocomp.ir.model import Neuron
 from neurocomp.ir.network import LoihiSynapse, Network
-from neurocomp.ir.neurons import BUILTIN, LIF, LoihiLIF
+from neurocomp.ir.neurons import BUILTIN, LIF, LoihiGradedRelu, LoihiLIF
 
 DT = 1e-3
 SCALES = {
     **dict.fromkeys(("IF", "I", "SinabsIF"), 1.0 / DT),
-    **dict.fromkeys(("Threshold", "Readout"), 1.0),
+    **dict.fromkeys(("Threshold", "Readout", "GradedRelu"), 1.0),
 }  # of weights, else 12
 INTEGRATORS = list(integrators.INTEGRATORS)
 FLOAT_MODELS = [model for model in BUILTIN if model.arithmetic == "float"]
@@ -27,6 +28,17 @@ Generator = np.random.Generator
 
 def random_case(seed: int, arithmetic: str | None = None) -> Case:
     """A random network with its inputs. arithmetic: "float", "loihi", or None for either."""
+    for shrink in (1.0, 0.25, 1 / 16, 1 / 64, 1 / 256):  # Loihi's inputs are bounded: smaller weights where they would not be
+        case = _build(seed, arithmetic, shrink)
+        try:
+            passes.standard()(case.network)
+        except CompileError:
+            continue
+        return case
+    raise AssertionError(f"seed {seed} gives no network that compiles")
+
+
+def _build(seed: int, arithmetic: str | None, shrink: float) -> Case:
     rng = np.random.default_rng(seed)
     arithmetic = arithmetic or ("float", "loihi")[int(rng.integers(2))]
     steps = int(rng.integers(10, 50))
@@ -43,6 +55,12 @@ def random_case(seed: int, arithmetic: str | None = None) -> Case:
     if rng.random() < 0.3:
         _convolution(net, rng, arithmetic)
     _projections(net, rng, arithmetic)
+    if arithmetic == "loihi" and shrink != 1.0:
+        smaller = {}
+        for name, x in net.projections.items():
+            connectivity = x.connectivity.with_weights(np.rint(x.connectivity.weights * shrink), x.connectivity.bias)
+            smaller[name] = replace(x, connectivity=connectivity)
+        net = net.with_changes(projections=smaller)
     options = {"mantissa_bits": int(rng.choice([8, 16, 24, 24, 31]))} if arithmetic == "float" else {}
     return Case(net.name, net, inputs, steps, options)
 
@@ -63,7 +81,8 @@ def _population(net: Network, rng: Generator, name: str, arithmetic: str) -> Non
     bias = 0.0
     if arithmetic == "float" and rng.random() < 0.3:
         bias = _maybe_each(rng, size, -5.0, 20.0)
-    net.population(name, neuron, shape, bias=bias)
+    limit = int(rng.choice([3, 15])) if neuron.model.payload else None
+    net.population(name, neuron, shape, bias=bias, max_payload=limit)
 
 
 def _convolution(net: Network, rng: Generator, arithmetic: str) -> None:
@@ -95,6 +114,8 @@ def _float_neuron(rng: Generator, size: int) -> Neuron:
     for name in model.parameters:
         if name.startswith("tau"):
             parameters[name] = _maybe_each(rng, size, 2e-3, 30e-3)
+        elif name == "gain":
+            parameters[name] = _maybe_each(rng, size, -2.0, 6.0)
         elif name == "threshold":
             parameters[name] = _maybe_each(rng, size, 0.2, 1.0)
         elif rng.random() < 0.4:
@@ -109,6 +130,8 @@ def _loihi_neuron(rng: Generator, size: int) -> Neuron:
     def value(low: int, high: int) -> Any:
         return rng.integers(low, high, size) if rng.random() < 0.4 else int(rng.integers(low, high))
 
+    if rng.random() < 0.15:
+        return LoihiGradedRelu(vth=value(0, 200), exp=value(0, 8))
     parameters: dict[str, Any] = {"du": value(0, 4096), "dv": value(0, 4096), "vth": value(20, 800)}
     if rng.random() < 0.4:
         parameters |= {"bias_mant": value(-100, 200), "bias_exp": value(-2, 6)}

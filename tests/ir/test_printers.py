@@ -110,8 +110,8 @@ def _compiled(drawn, folder):
     """The functions of one shared library, called as the engine calls them."""
     functions = [c_function(form, f"f{k}").replace("NC_CLONES", "") for k, form in enumerate(drawn)]
     exported = [
-        f"void run{k}(ptrdiff_t n, const void *a, void *const *s, const void *const *c, unsigned char *f) "
-        f"{{ f{k}(n, a, s, c, f); }}"
+        f"void run{k}(ptrdiff_t n, const void *a, void *const *s, const void *const *c, unsigned char *f, int32_t *p) "
+        f"{{ f{k}(n, a, s, c, f, p); }}"
         for k in range(len(drawn))
     ]
     source, library = folder / "forms.c", folder / "forms.so"
@@ -154,6 +154,7 @@ def test_c_and_numpy_agree_bit_for_bit(arithmetic, tmp_path_factory):
                 _pointers(arrays),
                 _pointers(list(constants.values())),
                 fired.ctypes.data_as(ctypes.c_void_p),
+                np.zeros(N, np.int32).ctypes.data_as(ctypes.c_void_p),
             )
             with np.errstate(all="ignore"):
                 spikes = numpy_step(form)(values["a"], state, constants)

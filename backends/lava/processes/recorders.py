@@ -21,14 +21,14 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 
 class SpikeRecorder(AbstractProcess):
-    """Writes the spikes of machine steps first .. first + steps to a bool array (steps, size).
+    """Writes the spikes of machine steps first .. first + steps to an array (steps, size): bool, or int32 where graded.
 
     `link_in` and `link_out` carry nothing: they tie unconnected parts of a network together, as Lava only runs what is
     connected.
     """
 
-    def __init__(self, *, path: Path, size: int, first: int, steps: int) -> None:
-        super().__init__(path=path, first=first, rows=steps, columns=(size,), dtype=bool)
+    def __init__(self, *, path: Path, size: int, first: int, steps: int, graded: bool) -> None:
+        super().__init__(path=path, first=first, rows=steps, columns=(size,), dtype=np.int32 if graded else bool)
         self.s_in = InPort(shape=(size,))
         self.link_in = InPort(shape=(1,))
         self.link_out = OutPort(shape=(1,))
@@ -70,7 +70,7 @@ class PySpikeRecorder(_RecorderModel):
         """Receive every step, keep those asked for."""
         spikes = self.s_in.recv()
         if self.inside():
-            self.keep(spikes != 0)
+            self.keep(spikes if self.data.dtype == np.int32 else spikes != 0)
 
 
 @implements(proc=StateRecorder, protocol=LoihiProtocol)
