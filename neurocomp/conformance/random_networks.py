@@ -31,7 +31,7 @@ def random_case(seed: int, arithmetic: str | None = None) -> Case:
     for shrink in (1.0, 0.25, 1 / 16, 1 / 64, 1 / 256):  # Loihi's inputs are bounded: smaller weights where they would not be
         case = _build(seed, arithmetic, shrink)
         try:
-            passes.standard()(case.network)
+            passes.standard(**case.options)(case.network)
         except CompileError:
             continue
         return case

@@ -156,3 +156,24 @@ def test_a_fused_network_equals_the_unfused_arithmetic(target):
     got = nc.compile(net, target).run({"input": given}, record=["output.v"])["output.v"]
     assert np.array_equal(got, expected)
     assert "SumPool2d -> Flatten -> Affine -> Scale" in nc.compile(net, target).explain()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_convolution_then_pool_is_one_convolution(seed):
+    """The usual order of layers; overlapping pools included. Integer weights, so that equality is exact."""
+    from neurocomp.importers.nir.linear import _general, join
+
+    rng = np.random.default_rng(seed)
+    groups = int(rng.integers(1, 3))
+    kernel, stride, padding = (tuple(int(x) for x in rng.integers(low, 4, 2)) for low in (1, 1, 0))
+    weights = rng.integers(-9, 10, (2 * groups, 2, *kernel)).astype(float)
+    first = nc.Conv2d(weights, (11, 12), stride, padding, groups=groups)
+    window = tuple(int(rng.integers(1, 1 + min(3, size))) for size in first.output_shape[1:])
+    step = tuple(int(x) for x in rng.integers(1, 4, 2))
+    second = nc.SumPool2d(2 * groups, first.output_shape[1:], window, step)
+    fused, product = join(first, second), _general(first, second)
+    assert isinstance(fused, nc.Conv2d)
+    dense = np.zeros((2, fused.n_post, fused.n_pre))
+    for k, listed in enumerate((fused.expand(), product.expand())):
+        np.add.at(dense[k], (listed.post, listed.pre), listed.weights)
+    assert np.array_equal(dense[0], dense[1])

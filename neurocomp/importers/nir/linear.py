@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import TypeGuard
 
 import numpy as np
 import scipy.sparse as sp
@@ -172,6 +173,20 @@ def _pool_then_conv(first: Connectivity, second: Connectivity) -> Connectivity |
     return Conv2d(weights, first.in_shape[1:], stride, padding, 1, second.groups)  # type: ignore[arg-type]
 
 
+def _conv_then_pool(first: Connectivity, second: Connectivity) -> Connectivity | None:
+    """A convolution and an unpadded pool are one convolution whose kernel is the sum of the shifted ones."""
+    if not (isinstance(first, Conv2d) and isinstance(second, Conv2d) and _is_window_sum(second)) or first.dilation != (1, 1):
+        return None
+    size, (step_y, step_x) = first.kernel, first.stride
+    reach = [k + (window - 1) * step for k, window, step in zip(size, second.kernel, first.stride, strict=True)]
+    weights = np.zeros((*first.weights.shape[:2], *reach))
+    for y in range(second.kernel[0]):
+        for x in range(second.kernel[1]):
+            weights[:, :, y * step_y : y * step_y + size[0], x * step_x : x * step_x + size[1]] += first.weights
+    stride = step_y * second.stride[0], step_x * second.stride[1]
+    return Conv2d(weights * second.weights.flat[0], first.in_shape[1:], stride, first.padding, 1, first.groups)
+
+
 def _pool_then_matrix(first: Connectivity, second: Connectivity) -> Connectivity | None:
     """Pooling in windows that do not overlap only says which column of the matrix a neuron uses."""
     if not isinstance(second, Dense) or second.columns is not None or not _is_pool(first):
@@ -194,12 +209,18 @@ def _window(pool: Conv2d, axis: int) -> tuple[NDArray[np.int64], NDArray[np.bool
 
 def _is_pool(connectivity: Connectivity) -> bool:
     """Whether it adds up windows that do not overlap, channel by channel, with one factor."""
+    return _is_window_sum(connectivity) and all(
+        step >= size for step, size in zip(connectivity.stride, connectivity.kernel, strict=True)
+    )
+
+
+def _is_window_sum(connectivity: Connectivity) -> TypeGuard[Conv2d]:
+    """Whether it adds up windows, channel by channel, with one factor and without padding."""
     return (
         isinstance(connectivity, Conv2d)
         and connectivity.groups == connectivity.in_shape[0] == connectivity.output_shape[0]
         and connectivity.dilation == (1, 1)
         and connectivity.padding == ((0, 0), (0, 0))
-        and all(step >= size for step, size in zip(connectivity.stride, connectivity.kernel, strict=True))
         and bool((connectivity.weights == connectivity.weights.flat[0]).all())
     )
 
@@ -210,6 +231,7 @@ RULES: tuple[Callable[[Connectivity, Connectivity], Connectivity | None], ...] =
     _scaled_rows,
     _scaled_columns,
     _matrices,
+    _conv_then_pool,
     _pool_then_conv,
     _pool_then_matrix,
 )

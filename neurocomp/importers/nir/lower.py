@@ -19,6 +19,7 @@ from neurocomp.importers.nir.schema import PRIMITIVES, check_node
 from neurocomp.importers.nir.shapes import Shapes
 from neurocomp.ir.connectivity import Connectivity
 from neurocomp.ir.errors import NeurocompError
+from neurocomp.ir.integrators import INTEGRATORS
 from neurocomp.ir.network import Change, Network
 from neurocomp.ir.neurons import Readout
 
@@ -71,7 +72,8 @@ class Lowering:
         self.before = graph.predecessors()
         self.labels: dict[str, int] = {}
         self.dt = self._dt(dt)
-        chosen = integrator or dialect.integrator
+        self.asked = integrator is not None
+        chosen = integrator or self._stored_integrator() or dialect.integrator
         self.net = Network(name or _stem(graph.source), dt=self.dt, integrator=chosen)
         self._introduce(chosen)
 
@@ -93,9 +95,16 @@ class Lowering:
     def _dt(self, given: float | None) -> float:
         stored = next((self.graph.metadata[key] for key in ("dt", "timestep") if key in self.graph.metadata), None)
         if given is not None:
+            built_in = self.dialect.dt
+            if built_in is not None and not np.isclose(built_in, given, rtol=1e-9):
+                self.graph.note(
+                    "dt", f"{built_in:g} s", f"{given:g} s", f"{self.dialect.name} has the former built in; asked for"
+                )
             return float(given)
         if stored is not None:
-            value = float(np.asarray(stored).ravel()[0])
+            value = _seconds(stored)
+            if value is None:
+                raise self.graph.error(f"its metadata dt = {stored!r:.40} is not one positive number of seconds; give dt=")
             self.graph.note("dt", "not given", f"{value:g} s", "the file's metadata say so")
             return value
         if self.dialect.dt is not None:
@@ -108,12 +117,29 @@ class Lowering:
         )
         raise self.graph.error(f"NIR files do not say how long a step is: give dt in seconds, for example dt=1e-4{hint}")
 
+    def _stored_integrator(self) -> str | None:
+        """The integrator a file of ours names, taken by the dialect "nir"; other dialects have their own."""
+        stored = self.graph.metadata.get("integrator")
+        if stored not in INTEGRATORS or stored == self.dialect.integrator:
+            return None
+        if self.dialect.name != "nir":
+            self.graph.note(
+                "integrator", str(stored), self.dialect.integrator, f"as {self.dialect.name} steps, not as the file says"
+            )
+            return None
+        return str(stored)
+
     def _introduce(self, integrator: str) -> None:
         row = self.dialect
         why = f"{row.summary} ({row.source})" if row.source else row.summary
         self.graph.note(self.net.name, "NIR graph", f"dialect {row.name}, integrator {integrator}", why)
         if integrator != row.integrator:
-            self.graph.note(self.net.name, f"integrator {row.integrator}", f"integrator {integrator}", "asked for")
+            self.graph.note(
+                self.net.name,
+                f"integrator {row.integrator}",
+                f"integrator {integrator}",
+                "asked for" if self.asked else "the file's metadata say so",
+            )
         for quirk in row.quirks:
             self.net.changes = (*self.net.changes, Change(BY, row.name, "NIR", "its habit", quirk))
 
@@ -243,7 +269,7 @@ class Lowering:
                 mine = [chain for chain in left if set(chain) <= set(term.chain)]
                 left = [chain for chain in left if chain not in mine]
                 connectivity = self._with_bias(fused.connectivity, mine)
-                delay = self._steps(term, fused.delay) + self._base_delay(term, closing)
+                delay = self._delay(term, self._steps(term, fused.delay), closing)
                 self.net.connect(term.source, node, connectivity, delay if np.ndim(delay) else int(delay), name=term.label)
                 self._tell_fused(term, connectivity)
         for chain in left:  # a bias that no spike passes
@@ -282,7 +308,8 @@ class Lowering:
             raise self.graph.error(f"a delay of {worst:g} s is {steps_text}; choose a dt that divides it", delays[0])
         return whole.astype(np.int64)
 
-    def _base_delay(self, term: Term, closing: set[Term]) -> int:
+    def _delay(self, term: Term, steps: Any, closing: set[Term]) -> Any:
+        """Steps of delay; what closes a cycle within the step comes one step later, other delays stay as they are."""
         outside = self.graph.nodes[term.source].type == "Input"
         hop = self.dialect.from_input if outside else self.dialect.from_population
         if hop:
@@ -291,8 +318,8 @@ class Lowering:
         if term in closing and hop < 1:
             why = "it closes a cycle: spikes of step t-1 enter at step t"
             self.graph.note(term.label, "within the step", "1 step later", why)
-            return 1
-        return hop
+            return np.maximum(steps, 1)
+        return steps + hop
 
     def _tell_fused(self, term: Term, connectivity: Connectivity) -> None:
         types = [self.graph.nodes[x].type for x in term.chain]
@@ -338,3 +365,11 @@ def closing_edges(edges: Sequence[tuple[str, str, Any]], order: Sequence[str], i
 
 def _stem(source: str) -> str:
     return os.path.splitext(os.path.basename(source))[0] or "network"
+
+
+def _seconds(stored: Any) -> float | None:
+    """One positive finite number, else None."""
+    values = np.asarray(stored)
+    if values.size != 1 or values.dtype.kind not in "iuf" or not np.isfinite(values).all() or values.item() <= 0:
+        return None
+    return float(values.item())

@@ -66,7 +66,7 @@ def _from_memory(graph: Any, depth: int) -> dict[str, Any]:
 
 
 def _node_from_memory(name: str, node: Any, depth: int) -> dict[str, Any]:
-    kind = node.get("type") if isinstance(node, Mapping) else type(node).__name__
+    kind = kind_of(node) if isinstance(node, Mapping) else type(node).__name__
     if kind == "NIRGraph" or (not isinstance(node, Mapping) and hasattr(node, "nodes") and hasattr(node, "edges")):
         return _from_memory(node, depth + 1)
     if not isinstance(node, Mapping) and not hasattr(node, "__dict__"):

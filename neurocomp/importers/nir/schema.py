@@ -15,6 +15,9 @@ Checked = dict[str, Any]
 MAX_NEURONS = 2**27  # per node
 KNOWN_ELSEWHERE = {"metadata", "input_type", "output_type", "type_check"}
 
+MAX_WINDOW = 1024  # of a pool, along an axis
+MAX_PADDING = 4096
+
 
 @dataclass(frozen=True)
 class Primitive:
@@ -212,10 +215,19 @@ def _check_pool(graph: RawGraph, name: str, values: Checked) -> None:
         graph.note(name, "no stride", f"stride = {values['stride']}", "the file leaves it out; a pool moves by its own size")
     values["stride"] = _per_axis(graph, name, "stride", values["stride"], 2, 1)
     values["padding"] = _per_axis(graph, name, "padding", values["padding"], 2, 0)
+    for size, pad in zip(values["kernel_size"], values["padding"], strict=True):
+        if size > MAX_WINDOW or 2 * pad > size:
+            raise graph.error(
+                f"kernel_size = {values['kernel_size']} with padding {values['padding']}: windows up to {MAX_WINDOW} wide, "
+                "padded by at most half their size, can be read",
+                name,
+            )
 
 
 def _per_axis(graph: RawGraph, name: str, key: str, value: list[int], axes: int, least: int) -> list[int]:
     result = value * axes if len(value) == 1 else value
+    if key == "padding" and max(result, default=0) > MAX_PADDING:
+        raise graph.error(f"padding = {value} is beyond {MAX_PADDING}", name)
     if len(result) != axes or min(result) < least:
         raise graph.error(f"{key} = {value} must be {axes} whole number{'s' if axes > 1 else ''} of at least {least}", name)
     return result

@@ -173,7 +173,7 @@ class Shapes:
             return self._flattened(name, shape)
         if kind in PARAMETER_SHAPED:
             own = self._parameter_shape(name, trusted=True)
-            if own is not None and prod(own) != prod(shape):
+            if own is not None and not _fits(own, shape):
                 raise self.graph.error(f"its parameters have shape {own}, but {shape} comes in", name)
         return shape
 
@@ -203,3 +203,11 @@ class Shapes:
         if not 0 <= start <= max(end, 0) < rank + 1 or end >= rank:
             raise self.graph.error(f"start_dim and end_dim {start}..{end} do not fit an input of shape {shape}", name)
         return (*shape[:start], prod(shape[start : end + 1]), *shape[end + 1 :])
+
+
+def _fits(own: Shape, shape: Shape) -> bool:
+    """Whether parameters can be those of neurons of this shape: equal but for axes of 1, one of both flat, or broadcast."""
+    if prod(own) == prod(shape):
+        bare = [tuple(x for x in each if x != 1) for each in (own, shape)]
+        return bare[0] == bare[1] or min(len(bare[0]), len(bare[1])) <= 1
+    return len(own) == len(shape) and all(mine in (1, size) for mine, size in zip(own, shape, strict=True))

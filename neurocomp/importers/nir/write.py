@@ -11,7 +11,7 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.importers.nir.dialects import BASE
+from neurocomp.importers.nir.dialects import BASE, DIALECTS
 from neurocomp.importers.nir.lower import closing_edges
 from neurocomp.importers.nir.raw import NirError, RawGraph, RawNode
 from neurocomp.ir.connectivity import Connectivity, Dense, OneToOne
@@ -21,7 +21,11 @@ from neurocomp.ir.network import Network, Population, Projection
 from neurocomp.ir.verify import verify
 
 MAX_MATRIX = 2**27  # entries of a matrix that is written in full
-VARIANTS = {"SnnTorchLIF": "LIF", "SnnTorchCubaLIF": "CubaLIF", "SinabsIF": "IF"}
+VARIANTS = {  # neurons that dialects run a NIR type as -> that type
+    model.name: next(kind for kind in ("CubaLIF", "LIF", "IF") if model.name.endswith(kind))
+    for row in DIALECTS.values()
+    for model in (*row.models.values(), *row.self_loop_models.values())
+}
 LOSSES: Mapping[str, str] = {
     "reset": "NIR resets to v_reset; a reset by subtraction is not in it",
     "model": "NIR has no such neuron; its plain form is written",
@@ -277,8 +281,10 @@ def _flatten(shape: tuple[int, ...]) -> dict[str, Any]:
 
 def _conv(connectivity: Conv2d, shape: tuple[int, ...]) -> RawNode | None:
     """A Conv or Pool node, None where NIR cannot say this one (unequal padding, a bias for each neuron)."""
-    padding = [top for top, _ in connectivity.padding]
-    if any(top != bottom for top, bottom in connectivity.padding):
+    padding: Any = [top for top, _ in connectivity.padding]
+    if connectivity.padding == _same(connectivity) and any(top != bottom for top, bottom in connectivity.padding):
+        padding = "same"
+    elif any(top != bottom for top, bottom in connectivity.padding):
         return None
     if type(connectivity) in (SumPool2d, AvgPool2d):
         sizes = {"kernel_size": connectivity.kernel, "stride": connectivity.stride, "padding": padding}
@@ -291,11 +297,21 @@ def _conv(connectivity: Conv2d, shape: tuple[int, ...]) -> RawNode | None:
         bias = channels[:, 0]
     line = len(shape) == 2
     weight = connectivity.weights[:, :, 0] if line else connectivity.weights
-    numbers = {"stride": connectivity.stride, "padding": tuple(padding), "dilation": connectivity.dilation}
-    params: dict[str, Any] = {key: (value[1] if line else value) for key, value in numbers.items()}
+    numbers: dict[str, Any] = {"stride": connectivity.stride, "padding": padding, "dilation": connectivity.dilation}
+    params: dict[str, Any] = {
+        key: value if isinstance(value, str) else (value[1] if line else tuple(value)) for key, value in numbers.items()
+    }
     params |= {"weight": _compact(weight), "bias": _compact(bias), "groups": connectivity.groups}
     params["input_shape"] = shape[1] if line else shape[1:]
     return RawNode("Conv1d" if line else "Conv2d", params)
+
+
+def _same(connectivity: Conv2d) -> tuple[tuple[int, int], ...] | None:
+    """The padding that "same" means for this kernel, None where stride forbids it."""
+    if connectivity.stride != (1, 1):
+        return None
+    total = [d * (k - 1) for d, k in zip(connectivity.dilation, connectivity.kernel, strict=True)]
+    return tuple((x // 2, x - x // 2) for x in total)
 
 
 def _to_package(graph: RawGraph, path: str | os.PathLike[str] | None) -> Any:
