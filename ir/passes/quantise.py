@@ -12,6 +12,7 @@ scaled:
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, get_args
@@ -20,7 +21,7 @@ import numpy as np
 
 from neurocomp.ir.connectivity import Connectivity, Sparse, frozen_array
 from neurocomp.ir.convolution import Conv2d
-from neurocomp.ir.errors import CompileError
+from neurocomp.ir.errors import CompileError, InputError, PrecisionWarning
 from neurocomp.ir.events import from_data
 from neurocomp.ir.network import Change, Network, Node, Population, Projection
 from neurocomp.ir.passes.base import Pass
@@ -98,6 +99,8 @@ class Quantise(Pass):
         if self.samples:
             runs = self._run_quantised(net, plans, inputs)
             plans = {name: self._checked(x, runs[name]) for name, x in plans.items()}
+        for name, plan in plans.items():
+            _warn_of_losses(tasks[name], plan)
         changes = [change for name, x in plans.items() for change in (*x.changes, *explained(tasks[name], x))]
         return QuantisationPlan(_rewritten(net, plans, [*split_changes, *changes]), plans, floats, runs)
 
@@ -147,6 +150,10 @@ class Quantise(Pass):
 
     def _rasters(self, net: Network) -> dict[str, Spikes]:
         assert self.steps is not None
+        for sample in self.samples or ():
+            for name in sample:
+                if name not in net.inputs:
+                    raise InputError(f"samples: there is no input '{name}'; the network's inputs are {', '.join(net.inputs)}")
         return {
             name: stacked(
                 [
@@ -257,3 +264,23 @@ def _rewritten(net: Network, plans: Mapping[str, PopulationPlan], changes: Seque
         nodes[name] = replace(node, program=program_of(node, net.dt, net.integrator))
         projections |= {x.name: x for x in plan.incoming}
     return net.with_changes(nodes, projections, changes)
+
+
+def _warn_of_losses(task: Task, plan: PopulationPlan) -> None:
+    """Warn where rounding to the chip's integers leaves nothing of a threshold or of a whole projection."""
+    gone = int(np.sum((plan.vth == 0) & (task.form.threshold > 0)))
+    if gone:
+        warnings.warn(
+            f"population '{plan.name}': {gone} of {task.size} thresholds became 0 beside much larger ones; give such different "
+            "neurons populations of their own, or try split=True",
+            PrecisionWarning,
+            stacklevel=3,
+        )
+    for projection, _ in task.incoming:
+        if projection.connectivity.weights.any() and not plan.weights[projection.name].mantissas.any():
+            warnings.warn(
+                f"projection '{projection.name}': all its weights became 0 beside the threshold or the other weights of "
+                f"'{plan.name}'; give such different inputs populations of their own",
+                PrecisionWarning,
+                stacklevel=3,
+            )

@@ -18,7 +18,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Content = Mapping[str, Runs]  # what lies on a core: runs of neurons by population
 _THRESHOLDS = ("vth", "v_threshold", "threshold")
-_PER_NEURON = ("bias_mant", "bias_exp")  # stored with each compartment, so they need no format
+_PER_NEURON = frozenset({"bias_mant", "bias_exp"})  # stored with each compartment, so they need no format
+_FOLDED = frozenset({"r", "w_in", "v_leak", "v_reset"})  # of float models: they become weights, biases and shifts
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Demand:
         self.reaches: dict[str, list[Reach]] = {name: [] for name in self.sizes}
         for projection in net.projections.values():
             self.reaches[projection.post].append(reach(net, projection, chip))
-        self._formats = {kind: _formats(net.populations.values(), kind) for kind in ("compartment", "threshold")}
+        self._formats = {kind: _formats(net.populations.values(), kind, net.dt) for kind in ("compartment", "threshold")}
 
     def needs(self, content: Content) -> Iterable[tuple[Reach, Need]]:
         """The needs of every projection that reaches a core with this content."""
@@ -174,15 +175,20 @@ _CURES = {
 }
 
 
-def _formats(populations: Iterable[Population], kind: str) -> dict[str, Ints]:
+def _as_stored(name: str, values: Floats, dt: float) -> Floats:
+    """A parameter as the chip tells it apart: time constants are 12-bit decays there."""
+    return np.rint(4096 * np.exp(-dt / values)) if name.startswith("tau") else values
+
+
+def _formats(populations: Iterable[Population], kind: str, dt: float) -> dict[str, Ints]:
     """(size,) numbers by population: neurons of equal number share a format of this kind on a core."""
     known: dict[Any, int] = {}
     result = {}
     for population in populations:
         mine = {
-            name: np.asarray(value, np.float64).ravel()
+            name: _as_stored(name, np.asarray(value, np.float64).ravel(), dt)
             for name, value in population.neuron.parameters.items()
-            if name not in _PER_NEURON and (name in _THRESHOLDS) == (kind == "threshold")
+            if name not in _PER_NEURON | _FOLDED and (name in _THRESHOLDS) == (kind == "threshold")
         }
         label = (population.neuron.model.name, *mine) if kind == "compartment" else ()
         rows = np.stack(np.broadcast_arrays(np.zeros(1), *mine.values()), axis=1)  # one row for all neurons, or one each

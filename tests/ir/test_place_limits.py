@@ -144,3 +144,14 @@ def test_bad_arguments():
         place(net, recording=recording)
     with pytest.raises(InputError, match="the recording has 2 neurons of 'x', the network 5"):
         place(chain(dense(2, 5)), recording=nc.compile(net, "reference").run({"x": ([], [])}, 3))
+
+
+def test_float_parameters_that_fold_away_need_no_formats():
+    """r goes into weights, v_leak into the bias, and time constants within a 12-bit decay are one."""
+    rng = np.random.default_rng(0)
+    net = nc.Network("float", dt=1e-3)
+    net.input("x", 10)
+    cells = nc.LIF(tau=rng.uniform(20e-3, 20.001e-3, 900), r=rng.uniform(1, 2, 900), v_leak=rng.uniform(0, 0.1, 900))
+    net.population("p", cells, 900)
+    net.connect("x", "p", nc.Dense(rng.normal(size=(900, 10))))
+    assert len(place(net, "loihi1").cores) == 1

@@ -84,8 +84,10 @@ def count(placement, net):
             values = {
                 key: float(np.broadcast_to(np.ravel(value), population.size)[neuron])
                 for key, value in population.neuron.parameters.items()
-                if key not in ("bias_mant", "bias_exp")
+                if key not in ("bias_mant", "bias_exp", "r", "w_in", "v_leak", "v_reset")
             }
+            for key in [key for key in values if key.startswith("tau")]:  # a 12-bit decay on the chip
+                values[key] = float(round(4096 * np.exp(-net.dt / values[key])))
             limits = [values.pop(key) for key in ("vth", "v_threshold", "threshold") if key in values]
             decays[core].add((population.neuron.model.name, *sorted(values.items())))
             thresholds[core].add(tuple(limits))

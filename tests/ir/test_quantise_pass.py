@@ -11,7 +11,7 @@ import neurocomp as nc
 from neurocomp.backends.lava import Job, LavaBackend, try_jobs
 from neurocomp.conform import compare
 from neurocomp.conformance import CASES
-from neurocomp.ir.errors import CompileError
+from neurocomp.ir.errors import CompileError, PrecisionWarning
 from neurocomp.ir.events import from_data
 from neurocomp.ir.passes import Discretise, Fold, LoihiWeights, Quantise, SnapToGrid
 from neurocomp.ir.passes.quantise import QuantisationPlan, split_by_target
@@ -436,3 +436,19 @@ def test_a_quantised_network_is_a_network(tmp_path):
     assert str(loaded) == str(made)
     runs = [nc.compile(x, "cpu").run({"x": np.ones((20, 6), int)}, record=["spikes", "p.v"]) for x in (made, loaded)]
     assert compare(*runs) == []
+
+
+def test_what_vanishes_is_warned_of():
+    with pytest.warns(PrecisionWarning, match=r"'x->p': all its weights became 0"):
+        plan(net_of(nc.IF(r=1e3), [[2e-9, 2e-9]]), "max")
+    mixed = nc.Network("mixed", dt=1e-3)
+    mixed.input("x", 1)
+    mixed.population("p", nc.IF(r=1e3, v_threshold=[1e-6, 1.0, 1.0]), 3)
+    mixed.connect("x", "p", nc.Dense([[1.0], [1.0], [1.0]]))
+    with pytest.warns(PrecisionWarning, match=r"'p': 1 of 3 thresholds became 0"):
+        plan(mixed, "max")
+
+
+def test_samples_name_inputs_that_exist():
+    with pytest.raises(nc.errors.InputError, match="no input 'X'"):
+        plan(net_of(nc.IF(r=1e3), [[1.0, 1.0]]), "calibrate", samples=[{"X": np.ones((5, 2), int)}], steps=5)
