@@ -75,9 +75,21 @@ class _Lava:
             Job(program.lowered, *program.prepare(case.inputs, case.steps, case.record))
             for program, case in zip(programs, cases, strict=True)
         ]
-        for key, case, result in zip(keys, cases, try_jobs(jobs), strict=True):
+        try:
+            results = try_jobs(jobs)
+        except Exception:  # one network broke the child for all: give each its own, so that only the guilty one fails
+            results = [self._alone(job) for job in jobs]
+        for key, case, result in zip(keys, cases, results, strict=True):
             failed = isinstance(result, Exception)
             self.results[key] = result if failed else from_result(result, case.steps, case.network.dt)
+
+    def _alone(self, job):
+        from neurocomp.backends.lava import try_jobs
+
+        try:
+            return try_jobs([job])[0]
+        except Exception as error:
+            return error
 
 
 def _has_lava():

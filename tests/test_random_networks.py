@@ -22,7 +22,7 @@ def test_cpu_equals_reference(seed, reference):
         assert compare(expected, program.run(case.inputs, case.steps, case.record)) == []
 
 
-@pytest.mark.xdist_group("lava-random")
+@pytest.mark.xdist_group("lava")
 @pytest.mark.parametrize("seed", range(COUNT))
 def test_lava_equals_reference(seed, reference, lava_random_results):
     assert compare(reference(random_case(seed)), lava_random_results(seed)) == []

@@ -17,7 +17,7 @@ def test_cpu_equals_reference(name, threads, reference):
     assert compare(reference(case), result) == []
 
 
-@pytest.mark.xdist_group("lava-cases")
+@pytest.mark.xdist_group("lava")
 @pytest.mark.parametrize("name", CASES)
 def test_lava_equals_reference(name, reference, lava_results):
     case = CASES[name]
