@@ -41,6 +41,8 @@ needs_lava = pytest.mark.skipif(not SUPPORT.ok, reason=SUPPORT.reason)
 STEPS = 24
 SHM = Path("/dev/shm")
 
+pytestmark = pytest.mark.xdist_group("lava")  # one Lava child at a time: two on two cores mostly wait for each other
+
 
 # ------------------------------------------------------------------------------------------------------------- networks
 
