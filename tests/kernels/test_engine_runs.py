@@ -127,16 +127,16 @@ def test_many_runs_do_not_grow_memory():
 
 
 def test_dropped_programs_give_their_memory_back():
-    """Each holds several MB of synapses, rings and logs: 25 kept ones would be far over the bound in every measurement.
+    """Each holds several MB of synapses, rings and logs, so 60 kept ones would be hundreds of MB.
 
-    The allocator's own noise on a busy machine is not, so a second measurement may clear the first.
+    The allocator itself settles anywhere from 0 to 40 MB above the first measurement (12 repetitions measured).
     """
     action = """
         net, raster = runs.recurrent(2000)
         def act():
             nc.compile(net, "cpu").run({"x": raster}, record=["p"])
     """
-    assert any(growth(action, 8, 25) < 20 * 2**20 for _ in range(2))
+    assert growth(action, 8, 60) < 80 * 2**20
 
 
 def test_a_failed_run_leaves_no_memory_behind_and_the_next_is_right():
