@@ -279,7 +279,7 @@ def loihi_corners() -> Case:
     net.connect("x", "b", nc.Sparse((rng.integers(-99, 99, 6), (rng.integers(0, 4, 6), rng.integers(0, 4, 6))), shape=(4, 4)))
     net.connect("a", "b", nc.Dense(rng.integers(0, 255, (4, 4))))
     net.connect("b", "c", nc.OneToOne(rng.integers(-99, 255, 4)), loihi=nc.LoihiSynapse(2))
-    net.connect("x", "wraps", nc.Dense(rng.integers(-200, 255, (4, 4))), loihi=nc.LoihiSynapse(7), delay=64)
+    net.connect("x", "wraps", nc.Dense(rng.integers(-200, 255, (4, 4))), loihi=nc.LoihiSynapse(1), delay=64)
     return Case(net.name, net, {"x": spikes(12, 4, 90, payload=100), "s": spikes(13, 4, 90)}, 90)
 
 
