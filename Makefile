@@ -6,7 +6,7 @@ LAVA   := lava-nc==0.10.0
 
 # What the compiled kernels are built from: their sources, and the neuron definitions their updates are generated from.
 KERNELS := $(wildcard kernels/*.pyx kernels/*.pxd kernels/*.h) setup.py backends/cpu/codegen.py ir/printers/c.py \
-           ir/neurons.py ir/model.py ir/integrators.py ir/folding.py ir/linear.py ir/expressions.py ir/program.py
+           $(wildcard ir/neurons/*.py) ir/model.py ir/integrators.py ir/folding.py ir/linear.py ir/expressions.py ir/program.py
 
 .PHONY: help demo test lint bench install clean
 

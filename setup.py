@@ -12,6 +12,7 @@ import sys
 import types
 from pathlib import Path
 
+import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, find_packages, setup
 
@@ -39,14 +40,17 @@ def generate_updates() -> None:
 
 def extensions() -> list[Extension]:
     """One extension per .pyx in kernels/; NC_DEBUG=1 turns bounds checks and sanitiser-friendly flags on."""
+    from neurocomp.backends.cpu.codegen import EXACT, FAST
+
     debug = os.environ.get("NC_DEBUG") == "1"
-    # No contraction into fused multiply-add and no reassociation: every backend must get the same bits.
-    flags = ["-O1", "-g"] if debug else ["-O3", "-fno-math-errno", "-fno-trapping-math"]
-    flags += ["-pthread", "-ffp-contract=off", "-std=gnu11", "-fno-strict-aliasing", "-Wno-unused-function"]
+    flags = [*(("-O1", "-g") if debug else FAST), *EXACT, "-pthread"]
+    headers = sorted(map(str, (ROOT / "kernels").glob("*.h")))
     modules = [
         Extension(
             f"neurocomp.kernels.{source.stem}",
             [f"kernels/{source.name}"],
+            include_dirs=["kernels", numpy.get_include()],
+            depends=headers,
             extra_compile_args=flags,
             extra_link_args=["-pthread"],
         )
@@ -71,6 +75,6 @@ rooms = [f"neurocomp.{name}" for name in find_packages(".", include=exclude)]
 setup(
     packages=inside + rooms,
     package_dir={"neurocomp": "neurocomp", **{f"neurocomp.{room}": room for room in ROOMS}},
-    package_data={"neurocomp": ["py.typed"], "neurocomp.kernels": ["*.pyi"], "neurocomp.ir.chips": ["*.toml"]},
+    package_data={"neurocomp": ["py.typed"], "neurocomp.kernels": ["*.pyi", "*.h"], "neurocomp.ir.chips": ["*.toml"]},
     ext_modules=extensions(),
 )

@@ -39,10 +39,11 @@ class Support:
 
 @dataclass(frozen=True)
 class Record:
-    """What to keep of a run. spikes: names of nodes; states: (population, state variable)."""
+    """What to keep of a run. spikes: names of nodes; states: (population, state variable), after every `every`-th step."""
 
     spikes: tuple[str, ...] = ()
     states: tuple[tuple[str, str], ...] = ()
+    every: int = 1
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Counters:
 
 @dataclass(frozen=True)
 class Result:
-    """What a run gives. states: (steps, *shape) arrays in the user's variables, by (population, state variable)."""
+    """What a run gives. states: (steps // every, *shape) arrays in the user's variables, by (population, state variable)."""
 
     spikes: Mapping[str, Events]
     states: Mapping[tuple[str, str], NDArray[Any]]

@@ -2,7 +2,7 @@
 
 At machine step s, every population (in any order: all delays are at least 1) does, for its own step t = s - lag:
 
-1. input   a = bias + sum over projections and delays d of  W_d @ spikes(source, s - d)
+1. input   a = bias + sum over projections and delays d of  W_d @ spikes(source, s - d), for each receptor
 2. update  the state by its step program
 3. spike   where the condition holds for the updated state
 4. reset   where it spiked
@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.backends.base import FEATURES, Counters, Record, Result, Support, initial_state, readable_state, run_in_turn
+from neurocomp.backends.steps import advance, moment
 from neurocomp.ir.events import Events
 from neurocomp.ir.network import Input, Network, Projection
-from neurocomp.ir.printers.numpy import numpy_step
 
 Array = NDArray[Any]
 
@@ -52,7 +52,7 @@ class ReferenceExecutable:
 
     def __init__(self, net: Network) -> None:
         self.net = net
-        self.steps = {name: numpy_step(p.program.form) for name, p in net.populations.items() if p.program is not None}
+        self.steps = {name: advance(p.program.form) for name, p in net.populations.items() if p.program is not None}
         self.matrices = {name: projection.by_delay() for name, projection in net.projections.items()}
         self.memory = max((p.max_delay for p in net.projections.values()), default=1) + net.max_lag + 1
         self.reset()
@@ -89,16 +89,21 @@ class ReferenceExecutable:
     def _update(self, name: str, step: int, log: _Log) -> Array:
         program = self.net.populations[name].program
         assert program is not None
-        a = self._input(name, step, log)
+        population = self.net.populations[name]
+        size, now = population.size, moment(program, population.size, step - population.lag, self.net.dt)
+        inputs = self._inputs(name, step, log)
         if program.form.arithmetic == "loihi":
-            a = a.astype(np.int64)
-        spikes = self.steps[name](a, self.state[name], dict(program.constants))
-        size = self.net.populations[name].size
+            inputs = {receptor: a.astype(np.int64) for receptor, a in inputs.items()}
+        spikes = self.steps[name](inputs, self.state[name], dict(program.constants), now)
         return np.zeros(size) if spikes is None else np.broadcast_to(spikes, (size,)).astype(np.float64)
 
-    def _input(self, name: str, step: int, log: _Log) -> Array:
-        a = self.net.populations[name].bias_vector().copy()
+    def _inputs(self, name: str, step: int, log: _Log) -> dict[str, Array]:
+        population = self.net.populations[name]
+        names = population.neuron.model.inputs
+        inputs = {receptor: np.zeros(population.size) for receptor in names}
+        inputs[names[0]] += population.bias_vector()
         for projection in self.net.incoming(name):
+            a = inputs[projection.receptor or names[0]]
             for delay, matrix in self.matrices[projection.name]:
                 spikes = self.spikes[projection.pre].get(step - delay)
                 if spikes is None or not spikes.any():
@@ -106,7 +111,7 @@ class ReferenceExecutable:
                 sums = matrix @ spikes
                 a += np.floor(np.ldexp(sums, -projection.shift)) if projection.shift else sums
             log.add_events(projection, step, self.spikes[projection.pre])
-        return a
+        return inputs
 
     def _forget(self, step: int) -> None:
         for past in self.spikes.values():
@@ -131,7 +136,7 @@ class _Log:
 
     def add_states(self, name: str, t: int, state: Mapping[str, Array]) -> None:
         for key, trace in self.traces.items():
-            if key[0] == name:
+            if key[0] == name and (t + 1) % self.record.every == 0:
                 trace.append(state[key[1]])
 
     def add_events(self, projection: Projection, step: int, past: Mapping[int, Array]) -> None:
@@ -150,7 +155,7 @@ class _Log:
         states = {}
         for key, trace in self.traces.items():
             population = self.net.populations[key[0]]
-            full = np.array([np.broadcast_to(x, (population.size,)) for x in trace]).reshape(self.steps, population.size)
+            full = np.array([np.broadcast_to(x, (population.size,)) for x in trace]).reshape(-1, population.size)
             states[key] = readable_state(population, key[1], full)
         updates = {name: population.size * self.steps for name, population in self.net.populations.items()}
         return Result(spikes, states, Counters(self.spikes, updates, self.events), seconds)

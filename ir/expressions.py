@@ -10,7 +10,8 @@ import ast
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from neurocomp.ir.errors import EquationError
 
@@ -22,11 +23,27 @@ FUNCTIONS: Mapping[str, tuple[int, str]] = {
     "max": (2, "any"),
     "sqrt": (1, "float"),
     "round": (1, "float"),
+    "exp": (1, "float"),
+    "expm1": (1, "float"),
+    "exprel": (1, "float"),  # (exp(x) - 1) / x, and 1 at 0
+    "log": (1, "float"),
+    "log1p": (1, "float"),
+    "tanh": (1, "float"),
+    "sigmoid": (1, "float"),  # 1 / (1 + exp(-x))
+    "sin": (1, "float"),
+    "cos": (1, "float"),
+    "pow": (2, "float"),
+    "rand": (0, "float"),  # uniform in [0, 1)
+    "randn": (0, "float"),  # standard normal
+    "poisson": (1, "float"),  # Poisson of this mean
     "decay12": (2, "loihi"),
     "wrap24": (1, "loihi"),
     "clip24": (1, "loihi"),
     "shift": (2, "loihi"),
 }
+
+RANDOM = ("rand", "randn", "poisson")  # a fresh draw for each neuron, step and place in the program
+MAX_POWER = 8  # x**k with a whole k up to this is multiplied out
 
 _BINARY: Mapping[type[ast.operator], str] = {
     ast.Add: "+",
@@ -58,9 +75,10 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A state variable, a parameter or constant, or the input `a`."""
+    """A state variable, a parameter or constant, an input such as `a`, or the time `t`."""
 
     id: str
+    column: int = field(default=0, compare=False, repr=False)  # in the text it was parsed from
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +96,7 @@ class Binary:
     op: str
     left: Expr
     right: Expr
+    column: int = field(default=0, compare=False, repr=False)  # of the operator
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +106,7 @@ class Compare:
     op: str
     left: Expr
     right: Expr
+    column: int = field(default=0, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +120,12 @@ class Logic:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One of `FUNCTIONS`."""
+    """One of `FUNCTIONS`. `site` numbers the random draws of a program (`number_draws`)."""
 
     function: str
     args: tuple[Expr, ...]
+    site: int = 0
+    column: int = field(default=0, compare=False, repr=False)
 
 
 Expr = Number | Name | Unary | Binary | Compare | Logic | Call
@@ -111,10 +133,12 @@ Expr = Number | Name | Unary | Binary | Compare | Logic | Call
 
 @dataclass(frozen=True, slots=True)
 class Assign:
-    """`target = value`."""
+    """`target = value`, or `d target/dt = value`."""
 
     target: str
     value: Expr
+    source: str = field(default="", compare=False, repr=False)  # the statement as written; columns count from its beginning
+    column: int = field(default=0, compare=False, repr=False)  # where the value stands in it
 
 
 def children(expr: Expr) -> tuple[Expr, ...]:
@@ -137,10 +161,15 @@ def is_condition(expr: Expr) -> bool:
 
 def names(expr: Expr) -> Iterator[str]:
     """Every name in the expression, in order, with repeats."""
+    return (name.id for name in name_nodes(expr))
+
+
+def name_nodes(expr: Expr) -> Iterator[Name]:
+    """Every name in the expression with its column, in order, with repeats."""
     if isinstance(expr, Name):
-        yield expr.id
+        yield expr
     for child in children(expr):
-        yield from names(child)
+        yield from name_nodes(child)
 
 
 def substitute(expr: Expr, values: Mapping[str, Expr]) -> Expr:
@@ -159,7 +188,29 @@ def substitute(expr: Expr, values: Mapping[str, Expr]) -> Expr:
         case Logic(op, left, right):
             return Logic(op, substitute(left, values), substitute(right, values))
         case Call(function, args):
-            return Call(function, tuple(substitute(arg, values) for arg in args))
+            return Call(function, tuple(substitute(arg, values) for arg in args), expr.site)
+
+
+def draws(expr: Expr) -> Iterator[Call]:
+    """Every random draw in the expression, in order."""
+    for child in children(expr):
+        yield from draws(child)
+    if isinstance(expr, Call) and expr.function in RANDOM:
+        yield expr
+
+
+def number_draws(expr: Expr, sites: Iterator[int]) -> Expr:
+    """The expression with a number of its own for every random draw, so that no two give the same value."""
+    match expr:
+        case Number() | Name():
+            return expr
+        case Unary(op, operand):
+            return Unary(op, number_draws(operand, sites))
+        case Binary() | Compare() | Logic():
+            return replace(expr, left=number_draws(expr.left, sites), right=number_draws(expr.right, sites))
+        case Call(function, args):
+            done = tuple(number_draws(arg, sites) for arg in args)
+            return Call(function, done, next(sites) if function in RANDOM else 0, expr.column)
 
 
 def check_identifier(name: str, what: str) -> None:
@@ -178,24 +229,12 @@ def parse_condition(text: str, arithmetic: str = "float") -> Expr:
 
 def parse_number(text: str, arithmetic: str = "float") -> Expr:
     """Parse an expression whose value is a number."""
-    expr = parse_expression(text, arithmetic)
-    if is_condition(expr):
-        raise EquationError("expected a number, not a condition; write where(condition, 1.0, 0.0)", text.strip())
-    return expr
+    return _number(_one_line(text), 0, arithmetic)
 
 
 def parse_expression(text: str, arithmetic: str = "float") -> Expr:
     """Parse one expression. Raises `EquationError` that points at the column of what is not allowed."""
-    source = text.strip()
-    if not source.isascii():
-        column = next(k for k, character in enumerate(source) if not character.isascii())
-        raise EquationError(f"{source[column]!r} is not part of the equation language, which is plain ASCII", source, column)
-    try:
-        tree = ast.parse(source, mode="eval")
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        column = max((getattr(error, "offset", 1) or 1) - 1, 0)
-        raise EquationError(f"cannot parse expression: {getattr(error, 'msg', error)}", source, column) from None
-    return _convert(tree.body, source, arithmetic)
+    return _expression(_one_line(text), 0, arithmetic)
 
 
 def parse_statements(text: str, arithmetic: str = "float") -> tuple[Assign, ...]:
@@ -206,11 +245,12 @@ def parse_statements(text: str, arithmetic: str = "float") -> tuple[Assign, ...]
         if not separator or value.startswith("="):
             raise EquationError("expected an assignment `name = expression`", line)
         check_identifier(target.strip(), "assigned variable")
-        result.append(Assign(target.strip(), parse_number(value, arithmetic)))
+        start = len(line) - len(value.lstrip())
+        result.append(Assign(target.strip(), _number(line, start, arithmetic), line, start))
     return tuple(result)
 
 
-def parse_equations(text: str) -> tuple[Assign, ...]:
+def parse_equations(text: str, arithmetic: str = "float") -> tuple[Assign, ...]:
     """Parse differential equations `dx/dt = expression`, one a line, into (state, right-hand side)."""
     result: list[Assign] = []
     for line in _lines(text):
@@ -220,8 +260,33 @@ def parse_equations(text: str) -> tuple[Assign, ...]:
         state = match.group(1)
         if any(state == earlier.target for earlier in result):
             raise EquationError(f"d{state}/dt is given twice", line)
-        result.append(Assign(state, parse_number(line[match.end() :])))
+        result.append(Assign(state, _number(line, match.end(), arithmetic), line, match.end()))
     return tuple(result)
+
+
+def _one_line(text: str) -> str:
+    return text.strip().replace("\n", " ")
+
+
+def _number(source: str, start: int, arithmetic: str) -> Expr:
+    expr = _expression(source, start, arithmetic)
+    if is_condition(expr):
+        raise EquationError("expected a number, not a condition; write where(condition, 1.0, 0.0)", source, start)
+    return expr
+
+
+@lru_cache(maxsize=4096)
+def _expression(source: str, start: int, arithmetic: str) -> Expr:
+    """What stands from `start` on in a statement; columns count from the statement's beginning."""
+    if not source.isascii():
+        column = next(k for k, character in enumerate(source) if not character.isascii())
+        raise EquationError(f"{source[column]!r} is not part of the equation language, which is plain ASCII", source, column)
+    try:
+        tree = ast.parse(source[start:], mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        column = max((getattr(error, "offset", 1) or 1) - 1, 0)
+        raise EquationError(f"cannot parse expression: {getattr(error, 'msg', error)}", source, start + column) from None
+    return _convert(tree.body, source, start, arithmetic)
 
 
 def _lines(text: str) -> Iterator[str]:
@@ -231,15 +296,31 @@ def _lines(text: str) -> Iterator[str]:
                 yield statement.strip()
 
 
-def _convert(node: ast.expr, source: str, arithmetic: str, depth: int = 0) -> Expr:
+def _power(base: Expr, exponent: Expr, column: int) -> Expr:
+    """`base ** exponent`: small whole powers as products, as they cost least and every compiler gives them the same bits."""
+    match exponent:
+        case Number(int() as times) if 1 <= times <= MAX_POWER and not any(draws(base)):
+            result = base
+            for _ in range(times - 1):
+                result = Binary("*", result, base, column)
+            return result
+    return Call("pow", (base, exponent), column=column)
+
+
+def _convert(node: ast.expr, source: str, start: int, arithmetic: str, depth: int = 0) -> Expr:
+    column = start + node.col_offset
+
     def fail(message: str) -> EquationError:
-        return EquationError(message, source, node.col_offset)
+        return EquationError(message, source, column)
+
+    def between(left: ast.expr, symbol: str) -> int:
+        return source.find(symbol, start + (left.end_col_offset or 0))
 
     def sub(child: ast.expr, condition: bool = False) -> Expr:
-        result = _convert(child, source, arithmetic, depth + 1)
+        result = _convert(child, source, start, arithmetic, depth + 1)
         if is_condition(result) != condition:
             found, wanted = ("a number", "a condition") if condition else ("a condition", "a number")
-            raise EquationError(f"{found} stands where {wanted} is needed", source, child.col_offset)
+            raise EquationError(f"{found} stands where {wanted} is needed", source, start + child.col_offset)
         return result
 
     if depth > MAX_DEPTH:
@@ -256,7 +337,7 @@ def _convert(node: ast.expr, source: str, arithmetic: str, depth: int = 0) -> Ex
                 raise fail(f"{value} is too large for a 64-bit integer; write it as a float")
             return Number(value)
         case ast.Name(id=name) if _IDENTIFIER.match(name):
-            return Name(name)
+            return Name(name, column)
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             inner = sub(operand)
             return Number(-inner.value) if isinstance(inner, Number) else Unary("-", inner)
@@ -268,9 +349,12 @@ def _convert(node: ast.expr, source: str, arithmetic: str, depth: int = 0) -> Ex
             symbol = _BINARY[type(op)]
             if (symbol in ("<<", ">>")) != (arithmetic == "loihi") and symbol in ("<<", ">>", "/"):
                 raise fail(f"'{symbol}' does not exist in {arithmetic} arithmetic")
-            return Binary(symbol, sub(left), sub(right))
+            return Binary(symbol, sub(left), sub(right), between(left, symbol))
+        case ast.BinOp(left=left, op=ast.Pow(), right=right) if arithmetic == "float":
+            return _power(sub(left), sub(right), between(left, "**"))
         case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _COMPARE:
-            return Compare(_COMPARE[type(op)], sub(left), sub(right))
+            symbol = _COMPARE[type(op)]
+            return Compare(symbol, sub(left), sub(right), between(left, symbol))
         case ast.BoolOp(op=op, values=[first, *rest]):
             symbol = "and" if isinstance(op, ast.And) else "or"
             result = sub(first, condition=True)
@@ -283,7 +367,8 @@ def _convert(node: ast.expr, source: str, arithmetic: str, depth: int = 0) -> Ex
                 raise fail(f"{function}() does not exist in {arithmetic} arithmetic")
             if len(args) != arity:
                 raise fail(f"{function}() takes {arity} arguments, not {len(args)}")
-            return Call(function, tuple(sub(arg, function == "where" and k == 0) for k, arg in enumerate(args)))
+            parsed = tuple(sub(arg, function == "where" and k == 0) for k, arg in enumerate(args))
+            return Call(function, parsed, column=column)
         case ast.Call(func=ast.Name(id=function)):
             raise fail(f"unknown function '{function}'; known are {', '.join(sorted(FUNCTIONS))}")
     raise fail(f"{type(node).__name__} is not part of the equation language")

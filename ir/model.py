@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
 from typing import Any, TypeVar
 
+from neurocomp.ir import units
 from neurocomp.ir.errors import EquationError, ModelError
 from neurocomp.ir.expressions import (
     FUNCTIONS,
     Assign,
     Expr,
     check_identifier,
+    name_nodes,
     names,
     parse_condition,
     parse_equations,
     parse_number,
     parse_statements,
 )
-from neurocomp.ir.program import Arithmetic
+from neurocomp.ir.program import TIME, Arithmetic
 
 T = TypeVar("T")
-RESERVED = {"a", "dt", "payload_limit", *FUNCTIONS}
+Parsed = TypeVar("Parsed", Expr, tuple[Assign, ...])
+DEFAULT_PAYLOAD = 255  # where graded spikes of a population saturate unless it or its model says otherwise
+RESERVED = {"dt", "payload_limit", TIME}
+ARGUMENTS = {"reset", "integrator", "initial"}  # of a model's call, so no parameter has these names
 
 
 @dataclass(frozen=True)
@@ -30,13 +35,20 @@ class NeuronModel:
     """A neuron written once, as equations.
 
     parameters: name -> unit (SI symbol, "" for none). `defaults` gives values where the user may leave them out.
-    equations: differential equations `dx/dt = ...`, one a line, in the order they are integrated; `a` is the input.
+    receptors: names of the inputs, each the summed weights of a step of the projections onto it. Without, there is one: `a`.
+    equations: differential equations `dx/dt = ...`, one a line, in the order they are integrated. Besides parameters, states
+        and inputs they may use the time `t` (s), `dt` (s), and the functions of docs/neurons.md.
+    integrator: what the equations need where neither user nor network can choose freely (None: the network's).
     step: instead of equations, the assignments of one step (for models that are defined in discrete time).
-    before, after: assignments carried out before and after the equations, ahead of the spike condition.
+    before, after: assignments carried out before and after the equations, ahead of the spike condition. What they assign
+        is forgotten after the step, unless it is read before it is assigned or set by a reset: then it is a state, too.
     spike: condition on the updated state, or None for an integrator that never spikes.
     payload: what a spike carries (graded spikes): a number of the updated state, rounded to a whole one and kept within the
-        population's max_payload; a payload of 0 is not sent. Without it spikes are worth 1.
+        population's max_payload (`payload_limit` in equations); a payload of 0 is not sent. Without it spikes are worth 1.
+    max_payload: of populations that do not say.
     resets: name -> assignments carried out where the neuron spiked; the first is the default rule.
+    refractory: states that stay as they are during an absolute refractory period; the model then takes `t_ref` (s).
+    initial: state -> where it starts unless the user says otherwise, an expression of the parameters (default 0).
     constraints: conditions on the parameters that `verify` checks for every neuron.
     """
 
@@ -53,12 +65,17 @@ class NeuronModel:
     constraints: tuple[str, ...] = ()
     arithmetic: Arithmetic = "float"
     description: str = ""
+    receptors: tuple[str, ...] = ()
+    integrator: str | None = None
+    refractory: tuple[str, ...] = ()
+    initial: Mapping[str, str] = field(default_factory=dict)
+    max_payload: int = DEFAULT_PAYLOAD
 
     def __post_init__(self) -> None:
         check_identifier(self.name, "model name")
         for parameter in self.parameters:
             check_identifier(parameter, f"model {self.name}: parameter")
-            if parameter in RESERVED | {"reset", "integrator", "initial"}:  # the latter are arguments of the call
+            if parameter in self._reserved | ARGUMENTS | {*self.inputs}:
                 raise EquationError(f"model {self.name}: '{parameter}' is a reserved name; rename the parameter")
         if bool(self.equations.strip()) == bool(self.step.strip()):
             raise EquationError(f"model {self.name}: give either equations or step")
@@ -66,40 +83,66 @@ class NeuronModel:
             raise EquationError(f"model {self.name}: spike and resets come together; give both or neither")
         if self.payload and self.spike is None:
             raise EquationError(f"model {self.name}: a payload needs a spike condition that sends it")
+        self._check_inputs()
         self._check_names()
+        units.check(self)
+
+    def _check_inputs(self) -> None:
+        for receptor in self.receptors:
+            check_identifier(receptor, f"model {self.name}: receptor")
+            if receptor in self._reserved or self.receptors.count(receptor) > 1:
+                raise EquationError(f"model {self.name}: receptor '{receptor}' is a reserved name or given twice; rename it")
+        if self.receptors and self.arithmetic == "loihi":
+            raise EquationError(f"model {self.name}: neurons of Loihi's arithmetic have one input, a; leave receptors out")
 
     def _check_names(self) -> None:
-        clash = {*self.state, *(x.target for x in self._updates)} & {*self.parameters, *RESERVED}
+        clash = {*self.state, *(x.target for x in self._updates)} & {*self.parameters, *self.inputs, *self._reserved}
         if clash:
             raise EquationError(f"model {self.name}: '{min(clash)}' is a parameter or a reserved name; it cannot be assigned")
         for name in self.defaults:
             if name not in self.parameters:
                 raise EquationError(f"model {self.name}: a default for '{name}', which is not a parameter")
-        for constraint in self.constraints:
-            for name in names(self._parsed(f"constraint '{constraint}'", parse_condition, constraint)):
-                if name not in self.parameters:
-                    raise EquationError(f"model {self.name}, constraint '{constraint}': '{name}' is not a parameter")
-        known = {*self.parameters, *self.state, "a", "dt"} | {x.target for x in self._updates}
-        for where, expr in self._expressions():
-            for name in names(expr):
-                if name not in known:
-                    raise EquationError(
-                        f"model {self.name}, {where}: unknown name '{name}'; states are {', '.join(self.state)}, "
-                        f"parameters {', '.join(self.parameters)}, the input is a"
-                    )
+        for name in (*self.refractory, *self.initial):
+            if name not in self.state:
+                raise EquationError(f"model {self.name}: '{name}' is not a state; states are {', '.join(self.state)}")
+        for where, source, expr in self._expressions():
+            self._check_known(where, source, expr, self.known_names)
+        for where, source, expr in self._of_parameters():
+            self._check_known(where, source, expr, frozenset(self.parameters))
 
-    def _expressions(self) -> Iterator[tuple[str, Expr]]:
-        """Every expression with the place where it stands."""
-        yield from ((x.target, x.value) for x in self._updates)
+    def _check_known(self, where: str, source: str, expr: Expr, known: frozenset[str]) -> None:
+        for name in name_nodes(expr):
+            if name.id in known or name.id in units.unit_names(self):
+                continue
+            if name.id in self.known_names:
+                problem = f"'{name.id}' is not a parameter"
+            else:
+                problem = (
+                    f"unknown name '{name.id}'{units.hint(self, name.id)}; states are {', '.join(self.state)}, "
+                    f"parameters {', '.join(self.parameters)}, inputs {', '.join(self.inputs)}"
+                )
+            raise EquationError(f"model {self.name}, {where}: {problem}", source, name.column)
+
+    def _expressions(self) -> Iterator[tuple[str, str, Expr]]:
+        """Every expression of a step, with the place where it stands and its text."""
+        yield from ((x.target, x.source, x.value) for x in self._updates)
         if self.spike is not None:
-            yield "spike", self._parsed("spike", parse_condition, self.spike)
+            yield "spike", self.spike.strip(), self._parsed("spike", parse_condition, self.spike)
         if self.payload:
-            yield "payload", self._parsed("payload", parse_number, self.payload)
+            yield "payload", self.payload.strip(), self._parsed("payload", parse_number, self.payload)
         for rule, text in self.resets.items():
             for assign in self._parsed(f"reset '{rule}'", parse_statements, text):
                 if assign.target not in self.state:
                     raise EquationError(f"model {self.name}: reset '{rule}' assigns '{assign.target}', not a state")
-                yield f"reset '{rule}'", assign.value
+                yield f"reset '{rule}'", assign.source, assign.value
+
+    def _of_parameters(self) -> Iterator[tuple[str, str, Expr]]:
+        """Every expression of parameters alone."""
+        for state, text in self.initial.items():
+            yield f"initial {state}", text.strip(), self._parsed(f"initial {state}", parse_number, text)
+        for constraint in self.constraints:
+            where = f"constraint '{constraint}'"
+            yield where, constraint.strip(), self._parsed(where, parse_condition, constraint)
 
     def _parsed(self, where: str, parse: Callable[[str, str], T], text: str) -> T:
         try:
@@ -107,11 +150,36 @@ class NeuronModel:
         except EquationError as error:
             raise error.within(f"model {self.name}, {where}") from None
 
+    def parse(self, parse: Callable[[str, str], Parsed], text: str) -> Parsed:
+        """One of the model's texts, with the units it names as numbers: `10 * mV` is 10 * 0.001."""
+        return units.resolve(self, parse(text, self.arithmetic))
+
+    @property
+    def _reserved(self) -> set[str]:
+        return RESERVED | {name for name, (_, where) in FUNCTIONS.items() if where in ("any", self.arithmetic)}
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the summed inputs of a step: the receptors, or `a`."""
+        return self.receptors or ("a",)
+
+    @cached_property
+    def known_names(self) -> frozenset[str]:
+        """All that the expressions of a step may name, besides units."""
+        targets = (x.target for x in self._updates)
+        limit = ["payload_limit"] if self.payload else []
+        return frozenset((*self.parameters, *self.state, *targets, *self.inputs, "dt", TIME, *limit))
+
+    @cached_property
+    def units(self) -> Mapping[str, str]:
+        """The unit of every state and input, found from the equations: "" for plain numbers, "?" where they do not tell."""
+        return units.of(self)
+
     @cached_property
     def _updates(self) -> tuple[Assign, ...]:
         if self.step.strip():
             return self._parsed("step", parse_statements, self.step)
-        equations = self._parsed("equations", lambda text, _: parse_equations(text), self.equations)
+        equations = self._parsed("equations", parse_equations, self.equations)
         before, after = (
             self._parsed(k, parse_statements, text) for k, text in (("before", self.before), ("after", self.after))
         )
@@ -120,16 +188,17 @@ class NeuronModel:
     @cached_property
     def state(self) -> tuple[str, ...]:
         """Names of the state variables, in the order of the equations."""
-        if not self.step.strip():
-            return tuple(x.target for x in parse_equations(self.equations))
-        pending = {x.target for x in self._updates}
+        integrated = tuple(x.target for x in self._parsed("equations", parse_equations, self.equations))
+        targets = {x.target for x in self._updates}
+        pending = set(targets)
         carried: dict[str, None] = {}  # read before it is assigned, or set by a reset: it lives on between steps
         for update in self._updates:
             carried |= dict.fromkeys(name for name in names(update.value) if name in pending)
             pending.discard(update.target)
         for text in self.resets.values():
-            carried |= dict.fromkeys(x.target for x in parse_statements(text, self.arithmetic))
-        return tuple(carried) or tuple(dict.fromkeys(x.target for x in self._updates))  # nothing lives on: show it all
+            set_there = (x.target for x in parse_statements(text, self.arithmetic))
+            carried |= dict.fromkeys(x for x in set_there if x in targets or not integrated)
+        return tuple(dict.fromkeys((*integrated, *carried))) or tuple(dict.fromkeys(x.target for x in self._updates))
 
     def __call__(
         self,
@@ -137,13 +206,18 @@ class NeuronModel:
         reset: str | None = None,
         integrator: str | None = None,
         initial: Mapping[str, Any] | None = None,
+        t_ref: Any = None,
         **parameters: Any,
     ) -> Neuron:
-        """This model with values: scalars for all neurons, or arrays of the population's shape.
+        """This model with values: scalars for all neurons, arrays of the population's shape, or distributions (`nc.Normal`).
 
-        reset: one of `resets` (default: the first). integrator: overrides the network's.
-        initial: state name -> initial value (default 0). Raises `ModelError` for unknown or missing names.
+        reset: one of `resets` (default: the first). integrator: overrides the network's. t_ref: absolute refractory period
+        in seconds, where the model has one. initial: state name -> initial value (default: the model's, else 0).
+        Raises `ModelError` for unknown or missing names.
         """
+        if t_ref is not None and "t_ref" not in self.parameters:
+            return refractory(self)(reset=reset, integrator=integrator, initial=initial, t_ref=t_ref, **parameters)
+        parameters |= {} if t_ref is None else {"t_ref": t_ref}
         return Neuron(self, self._complete(parameters), self._reset(reset), integrator, self._initial(initial or {}))
 
     def _complete(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,11 +244,17 @@ class NeuronModel:
                 raise ModelError(f"{self.name} has no state '{name}'; it has {', '.join(self.state)}")
         return dict(given)
 
+    @cached_property
+    def text(self) -> str:
+        """Everything that decides what the model computes, as text."""
+        return "\n".join((self.name, *self.inputs, self.before, self.equations, self.step, self.after, self.spike or ""))
+
     def __hash__(self) -> int:
-        return hash((self.name, self.equations, self.step, self.spike))
+        return hash(self.text)
 
     def __repr__(self) -> str:
         parts = [f"NeuronModel {self.name}: {self.description}".rstrip(": ")]
+        parts += [f"    receptors: {', '.join(self.receptors)}"] if self.receptors else []
         parts += [f"    before: {self.before}"] if self.before else []
         parts += [f"    {line.strip()}" for line in (self.equations or self.step).strip().splitlines()]
         parts += [f"    after: {self.after}"] if self.after else []
@@ -186,7 +266,12 @@ class NeuronModel:
             f"{name}{f' [{unit}]' if unit else ''}{f' = {self.defaults[name]}' if name in self.defaults else ''}"
             for name, unit in self.parameters.items()
         )
-        return "\n".join([*parts, f"    parameters: {', '.join(shown)}"])
+        parts.append(f"    parameters: {', '.join(shown)}")
+        found = [f"{name} [{unit}]" if unit not in ("", "?") else name for name, unit in self.units.items()]
+        if any(unit not in ("", "?") for unit in self.units.values()):
+            states, inputs = found[: len(self.state)], found[len(self.state) :]
+            parts.append(f"    states: {', '.join(states)}; input{'s' * (len(inputs) > 1)}: {', '.join(inputs)}")
+        return "\n".join(parts)
 
 
 @dataclass(frozen=True)
@@ -198,3 +283,28 @@ class Neuron:
     reset: str | None = None
     integrator: str | None = None
     initial: Mapping[str, Any] = field(default_factory=dict)
+
+
+@cache
+def refractory(model: NeuronModel) -> NeuronModel:
+    """The model with an absolute refractory period, as in NEST: for round(t_ref / dt) steps after the step of a spike the
+    held states stay as they are and no spike is sent; everything else goes on.
+    """
+    if not model.refractory:
+        has = "does not spike" if model.spike is None else "has no refractory period; write it into the equations"
+        raise ModelError(f"{model.name} takes no t_ref: it {has}")
+    hold = [f"held_{x} = {x}" for x in model.refractory]
+    keep = [f"{x} = where(waits > 0.0, held_{x}, {x})" for x in model.refractory]
+    count = ["waits = refractory", "refractory = max(refractory - 1.0, 0.0)"]
+    return replace(
+        model,
+        name=f"Refractory{model.name}",
+        parameters={**model.parameters, "t_ref": "s"},
+        before="\n".join([*count, *hold, model.before]),
+        after="\n".join([model.after, *keep]),
+        spike=f"waits <= 0.0 and ({model.spike})",
+        resets={name: f"{rule}; refractory = round(t_ref / dt)" for name, rule in model.resets.items()},
+        constraints=(*model.constraints, "t_ref >= 0"),
+        refractory=(),
+        description=f"{model.description}; with an absolute refractory period",
+    )

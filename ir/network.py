@@ -13,12 +13,15 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from neurocomp.ir.connectivity import Connectivity, Dense, OneToOne, Sparse, frozen_array
+from neurocomp.ir.distributions import Distribution
 from neurocomp.ir.errors import ModelError
+from neurocomp.ir.events import from_data
 from neurocomp.ir.integrators import INTEGRATORS
 from neurocomp.ir.model import Neuron, NeuronModel
 from neurocomp.ir.program import StepProgram
 
-DEFAULT_PAYLOAD = 255  # where graded spikes of a population saturate unless it says otherwise
+
+LONGEST = 2**40  # steps of spikes an input may hold
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,16 @@ class Grid:
 
 @dataclass(frozen=True)
 class Input:
-    """Where spikes come in. max_payload: largest absolute value of a graded spike (1: plain spikes)."""
+    """Where spikes come in. max_payload: largest absolute value of a graded spike (1: plain spikes).
+
+    spikes: (times in steps, flat neuron indices, payloads or None) it plays after every reset where a run gives it nothing else.
+    """
 
     name: str
     shape: tuple[int, ...]
     max_payload: int = 1
     lag: int = 0
+    spikes: tuple[Any, Any, Any] | None = None
 
     @property
     def size(self) -> int:
@@ -100,8 +107,12 @@ class Population:
         """Whether spikes carry payloads."""
         return bool(self.neuron.model.payload)
 
+    def slot(self, receptor: str) -> int:
+        """The number of a receptor among the model's inputs."""
+        return self.neuron.model.inputs.index(receptor) if receptor else 0
+
     def bias_vector(self) -> NDArray[np.float64]:
-        """(size,) the bias of every neuron."""
+        """(size,) the bias of every neuron, a constant part of its first input."""
         return np.broadcast_to(np.asarray(self.bias, np.float64).ravel(), (self.size,))
 
 
@@ -122,6 +133,7 @@ class LoihiSynapse:
 class Projection:
     """Synapses from `pre` to `post`. delay: steps, an int or an int64 array shaped as the connectivity's weights.
 
+    receptor: the input of the target they add to, "" where it has only one.
     shift: the sum of each step and delay is shifted right by this many bits before it is added (Loihi only).
     """
 
@@ -132,6 +144,7 @@ class Projection:
     delay: Any = 0
     loihi: LoihiSynapse | None = None
     shift: int = 0
+    receptor: str = ""
 
     def by_delay(self) -> list[tuple[int, Any]]:
         """(delay, W) pairs, W of shape (n_post, n_pre), dense or sparse; synapses of one pair and delay add up."""
@@ -162,25 +175,33 @@ class Network:
     """A spiking network: a name, a time step and a graph. SI units everywhere.
 
     dt: seconds per step. integrator: `euler`, `exponential` or `exact`, for every population that does not choose its own.
+    seed: of the network's random numbers, which depend on nothing else but the population's name, the neuron and the step.
     `outputs` maps names to the populations that are the network's answer. `graph` is live: nodes carry their `Input` or
     `Population` as attribute `node`, edges their `Projection` as attribute `projection`, keyed by the projection's name.
     """
 
-    def __init__(self, name: str = "network", *, dt: float, integrator: str = "exponential") -> None:
+    def __init__(self, name: str = "network", *, dt: float, integrator: str = "exponential", seed: int = 0) -> None:
         if not (isinstance(dt, (int, float)) and math.isfinite(dt) and dt > 0):
             raise ModelError(f"network '{name}': dt must be a positive number of seconds, not {dt!r}")
         if integrator not in INTEGRATORS:
             raise ModelError(f"network '{name}': unknown integrator '{integrator}'; use one of {', '.join(INTEGRATORS)}")
-        self.name, self.dt, self.integrator = name, float(dt), integrator
+        if not isinstance(seed, int | np.integer) or isinstance(seed, bool):
+            raise ModelError(f"network '{name}': seed is a whole number, not {seed!r}")
+        self.name, self.dt, self.integrator, self.seed = name, float(dt), integrator, int(seed)
         self.graph = nx.MultiDiGraph()
         self.changes: tuple[Change, ...] = ()
         self.outputs: dict[str, str] = {}
 
     # ---------------------------------------------------------------------------------------------------------- build
 
-    def input(self, name: str, shape: int | tuple[int, ...], max_payload: int = 1) -> Input:
-        """Add an input of the given shape. max_payload > 1 makes it graded: spikes carry integers up to that size."""
-        node = Input(name, _shape(name, shape), _whole(f"input '{name}'", max_payload))
+    def input(self, name: str, shape: int | tuple[int, ...], max_payload: int = 1, spikes: Any = None) -> Input:
+        """Add an input of the given shape. max_payload > 1 makes it graded: spikes carry integers up to that size.
+
+        spikes: what it plays from step 0 where a run gives it nothing: a raster (steps, *shape), or a pair (times, ids) of steps
+        and flat neuron indices, or a triple with payloads.
+        """
+        size, limit = _shape(name, shape), _whole(f"input '{name}'", max_payload)
+        node = Input(name, size, limit, spikes=None if spikes is None else _own_spikes(name, spikes, size, limit))
         self._add(node)
         return node
 
@@ -189,19 +210,27 @@ class Network:
     ) -> Population:
         """Add a population of `neuron`s. bias: constant input, scalar or array of the population's shape.
 
+        Parameters, initial values and the bias may also be distributions (`nc.Normal`, `nc.Uniform`), drawn here.
+
         max_payload: of models with graded spikes, the size at which payloads saturate (default 255).
         """
         if not isinstance(neuron, Neuron):
             given = f"{neuron.name}(...)" if isinstance(neuron, NeuronModel) else "nc.LIF(tau=10e-3)"
             raise ModelError(f"population '{name}': takes a neuron with its parameters, such as {given}, not {neuron!r:.60}")
-        parameters = {key: _own(value) for key, value in neuron.parameters.items()}
-        initial = {key: _own(value) for key, value in neuron.initial.items()}
+        size = _shape(name, shape)
+
+        def own(what: str, value: Any) -> Any:
+            drawn = isinstance(value, Distribution)
+            return _own(value.draw(f"{self.seed}/{name}/{what}", size) if drawn else value)
+
+        parameters = {key: own(key, value) for key, value in neuron.parameters.items()}
+        initial = {key: own(f"initial {key}", value) for key, value in neuron.initial.items()}
         graded = bool(neuron.model.payload)
         if max_payload is not None and not graded:
             raise ModelError(f"population '{name}': {neuron.model.name} sends plain spikes, so max_payload does not apply")
-        limit = _whole(f"population '{name}'", DEFAULT_PAYLOAD if max_payload is None else max_payload) if graded else 1
-        own = replace(neuron, parameters=parameters, initial=initial)
-        node = Population(name, own, _shape(name, shape), _own(bias), max_payload=limit)
+        limit = _whole(f"population '{name}'", neuron.model.max_payload if max_payload is None else max_payload) if graded else 1
+        mine = replace(neuron, parameters=parameters, initial=initial)
+        node = Population(name, mine, size, own("bias", bias), max_payload=limit)
         self._add(node)
         return node
 
@@ -213,13 +242,14 @@ class Network:
         delay: Any = 0,
         name: str | None = None,
         loihi: LoihiSynapse | None = None,
+        receptor: str = "",
     ) -> Projection:
         """Add a projection.
 
         connectivity: a `Connectivity`; a matrix (n_post, n_pre) is taken as Dense, a scipy sparse matrix as Sparse.
         delay: steps (int), seconds (float, a multiple of dt), or an array of either with one entry per synapse, shaped as
         the connectivity's weights (for Sparse also a matrix (n_post, n_pre)). 0 means within the same step, as in trained
-        layered networks; recurrence needs >= 1.
+        layered networks; recurrence needs >= 1. receptor: which input of the target, where its model has several.
         """
         source, target = (self._name_of(x) for x in (pre, post))
         connectivity = _connectivity(connectivity)
@@ -230,10 +260,11 @@ class Network:
         if isinstance(connectivity, OneToOne):
             connectivity = connectivity.sized(self.node(target).size)
         label = name or self._edge_name(source, target)
+        receptor = _receptor(label, self.node(target), receptor)
         delay = _listed_delays(connectivity, delay)
         if label in self.projections:
             raise ModelError(f"there is already a projection '{label}'; give another name=")
-        projection = Projection(label, source, target, connectivity, self._steps(label, delay), loihi)
+        projection = Projection(label, source, target, connectivity, self._steps(label, delay), loihi, receptor=receptor)
         self.graph.add_edge(source, target, key=label, projection=projection)
         return projection
 
@@ -326,7 +357,7 @@ class Network:
         changes: Iterable[Change] = (),
     ) -> Network:
         """A new network with some nodes and projections replaced (same names); this one stays as it is."""
-        result = Network(self.name, dt=self.dt, integrator=self.integrator)
+        result = Network(self.name, dt=self.dt, integrator=self.integrator, seed=self.seed)
         result.outputs = dict(self.outputs)
         for name, node in self.nodes.items():
             result.graph.add_node(name, node=(nodes or {}).get(name, node))
@@ -385,6 +416,26 @@ class Network:
                 "of dt, or an int of steps"
             )
         return int(whole) if values.ndim == 0 else frozen_array(whole, np.int64)
+
+
+def _receptor(label: str, target: Node, receptor: str) -> str:
+    """The receptor, which must be named where the target's model has several."""
+    known = target.neuron.model.receptors if isinstance(target, Population) else ()
+    if len(known) == 1 and not receptor:
+        return known[0]
+    if known and receptor not in known:
+        given = f"has no receptor '{receptor}'" if receptor else "has several receptors"
+        choices = " or ".join(f"receptor='{x}'" for x in known)
+        raise ModelError(f"projection '{label}': '{target.name}' ({target.neuron.model.name}) {given}; give {choices}")  # type: ignore[union-attr]
+    if receptor and not known:
+        raise ModelError(f"projection '{label}': '{target.name}' has one input and no receptors; leave receptor= out")
+    return receptor
+
+
+def _own_spikes(name: str, given: Any, shape: tuple[int, ...], max_payload: int) -> tuple[Any, Any, Any]:
+    events = from_data(name, given, shape, LONGEST, max_payload)
+    payload = None if events.payload is None else frozen_array(events.payload, np.int64)
+    return frozen_array(events.times, np.int64), frozen_array(events.ids, np.int64), payload
 
 
 def _whole(subject: str, max_payload: Any) -> int:

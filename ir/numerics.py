@@ -22,6 +22,25 @@ def exp(x: Any) -> Array:
     return _each(mpmath.exp, x)
 
 
+def _exprel(x: mpmath.mpf) -> mpmath.mpf:
+    return mpmath.mpf(1) if x == 0 else mpmath.expm1(x) / x
+
+
+def _sigmoid(x: mpmath.mpf) -> mpmath.mpf:
+    return 1 / (1 + mpmath.exp(-x))
+
+
+def _power(base: Any, exponent: Any) -> Array:
+    """base ** exponent, correctly rounded; NaN where that is no real number."""
+    bases, exponents = np.broadcast_arrays(np.asarray(base, np.float64), np.asarray(exponent, np.float64))
+    result = np.empty(bases.shape)
+    with mpmath.workprec(_PRECISION):
+        for index in np.ndindex(bases.shape):
+            value = mpmath.power(mpmath.mpf(float(bases[index])), mpmath.mpf(float(exponents[index])))
+            result[index] = float(value) if isinstance(value, mpmath.mpf) else np.nan
+    return result
+
+
 def relative_growth(rate: Any, dt: float) -> Array:
     """(exp(rate * dt) - 1) / rate in seconds, and dt where rate is 0. rate: array (1/s), dt: s."""
 
@@ -62,3 +81,29 @@ def _each(function: Callable[[Any], Any], x: Any) -> Array:
     with mpmath.workprec(_PRECISION):
         results = np.array([float(function(mpmath.mpf(float(value)))) for value in unique])
     return results[inverse].reshape(values.shape)
+
+
+def _of_one(function: Callable[[Any], Any]) -> Callable[[Any], Array]:
+    def apply(x: Any) -> Array:
+        return _each(function, x)
+
+    return apply
+
+
+def _log(x: mpmath.mpf) -> Any:
+    return mpmath.log(x) if x > 0 else (-mpmath.inf if x == 0 else mpmath.nan)
+
+
+# The functions of the equation language, for expressions of parameters
+FUNCTIONS: dict[str, Callable[..., Array]] = {
+    "exp": exp,
+    "expm1": _of_one(mpmath.expm1),
+    "exprel": _of_one(_exprel),
+    "log": _of_one(_log),
+    "log1p": _of_one(lambda x: _log(1 + x)),
+    "tanh": _of_one(mpmath.tanh),
+    "sigmoid": _of_one(_sigmoid),
+    "sin": _of_one(mpmath.sin),
+    "cos": _of_one(mpmath.cos),
+    "pow": _power,
+}

@@ -10,13 +10,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from neurocomp.ir.expressions import Assign, Expr, names
+from neurocomp.ir.expressions import Assign, Expr, draws, names
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 Arithmetic = Literal["float", "loihi"]
+TIME = "t"  # the name of the time in equations
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a step program may ask about the step it computes.
+
+    step: number of the step, from 0 at the last reset. t: its time in seconds. key: 64 bits that no other population's
+    random numbers have. neurons: number of each neuron, (n,) int64.
+    """
+
+    step: int
+    t: float
+    key: int
+    neurons: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -25,7 +40,8 @@ class StepForm:
 
     `payload` is what a spike carries, of the state before the reset; None where spikes are worth 1.
 
-    `a` is the step's summed input. Names that are neither `a` nor in `state` are constants.
+    `inputs` name the step's summed input of each receptor. `t` is the time of the step, in seconds since step 0. Names that are
+    none of these, nor in `state`, nor assigned in the step, are constants.
     """
 
     arithmetic: Arithmetic
@@ -34,17 +50,23 @@ class StepForm:
     spike: Expr | None = None
     reset: tuple[Assign, ...] = ()
     payload: Expr | None = None
+    inputs: tuple[str, ...] = ("a",)
 
     @property
     def constants(self) -> tuple[str, ...]:
         """Names of all constants in order of first use."""
-        known = {"a", *self.state, *self.temporaries}
+        known = {TIME, *self.inputs, *self.state, *self.temporaries}
         return tuple(dict.fromkeys(x for expr in self.expressions() for x in names(expr) if x not in known))
 
     @property
     def temporaries(self) -> tuple[str, ...]:
         """Names that are assigned within the step and forgotten after it."""
         return tuple(dict.fromkeys(x.target for x in self.updates if x.target not in self.state))
+
+    @property
+    def random(self) -> bool:
+        """Whether the program draws random numbers."""
+        return any(True for expr in self.expressions() for _ in draws(expr))
 
     def expressions(self) -> tuple[Expr, ...]:
         """Every expression, in the order of evaluation."""
@@ -60,12 +82,16 @@ class StepProgram:
     constants, initial: name -> float64 (int64 for Loihi arithmetic) array of shape () or (n,).
     scale: state name -> factor by which the stored state is divided when it is read as the user's variable
         (`fold` stores some states multiplied by a gain); absent means 1.
+    key: 64 bits that make the population's random numbers its own. individuals: neurons k and k + individuals draw the same
+        (copies of a network side by side do); None where all differ.
     """
 
     form: StepForm
     constants: Mapping[str, NDArray[np.generic]]
     initial: Mapping[str, NDArray[np.generic]]
     scale: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    key: int = 0
+    individuals: int | None = None
 
     @property
     def spikes(self) -> bool:

@@ -69,6 +69,7 @@ def save(net: Network, path: str | os.PathLike[str]) -> Path:
         "name": net.name,
         "dt": net.dt,
         "integrator": net.integrator,
+        "seed": net.seed,
         "outputs": net.outputs,
         "nodes": [writer.encode(node) for node in net.nodes.values()],
         "projections": [writer.encode(projection) for projection in net.projections.values()],
@@ -161,7 +162,7 @@ class _Reader:
                 self.source,
                 f"has format version {body.get('version')}; this release reads version {VERSION}; upgrade neurocomp",
             )
-        net = Network(body["name"], dt=body["dt"], integrator=body["integrator"])
+        net = Network(body["name"], dt=body["dt"], integrator=body["integrator"], seed=body.get("seed", 0))
         for item in body["nodes"]:
             node = self.decode(item, (Input, Population))
             if node.name in net.graph:

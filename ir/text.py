@@ -12,7 +12,7 @@ from neurocomp.ir.printers.text import form_text
 
 def text(net: Network) -> str:
     """The network as text: inputs and populations with their parameters, then projections; after passes also programs."""
-    lines = [f'network "{net.name}" dt={net.dt:g} s integrator={net.integrator}']
+    lines = [f'network "{net.name}" dt={net.dt:g} s integrator={net.integrator}' + (f" seed={net.seed}" if net.seed else "")]
     for node in net.nodes.values():
         lines += _input(node) if isinstance(node, Input) else _population(node)
     lines += [_projection(projection) for projection in net.projections.values()]
@@ -50,6 +50,7 @@ def _projection(projection: Projection) -> str:
     extra += f" shift={projection.shift}" if projection.shift else ""
     default = f"{projection.pre}->{projection.post}"
     label = "" if projection.name == default else f' "{projection.name}"'
+    extra += f" receptor={projection.receptor}" if projection.receptor else ""
     bias = " bias" if projection.connectivity.bias is not None else ""
     return f"  {projection.pre} -> {projection.post}{label}: {projection.connectivity.describe()}{bias} delay={shown}{extra}"
 

@@ -98,6 +98,22 @@ def _projection_numbers(net: Network) -> Iterator[Problem]:
             yield from _finite(projection.name, "bias", projection.connectivity.bias)
 
 
+def _receptors(net: Network) -> Iterator[Problem]:
+    for projection in net.projections.values():
+        target = net.nodes.get(projection.post)
+        receptors = target.neuron.model.receptors if isinstance(target, Population) else ()
+        if projection.receptor not in (receptors or ("",)):
+            known = ", ".join(receptors) or "one input and no receptors"
+            yield Problem(projection.name, f"receptor '{projection.receptor}' does not exist; '{projection.post}' has {known}")
+        if receptors and projection.connectivity.bias is not None:
+            yield Problem(
+                projection.name, f"a bias onto receptor '{projection.receptor}' is not possible; give '{projection.post}' a current"
+            )
+    for population in net.populations.values():
+        if population.neuron.model.receptors and np.any(np.asarray(population.bias) != 0):
+            yield Problem(population.name, "a population with receptors takes no bias; use a parameter of its model")
+
+
 def _delays(net: Network) -> Iterator[Problem]:
     for projection in net.projections.values():
         delay, connectivity = np.asarray(projection.delay), projection.connectivity
@@ -153,7 +169,7 @@ def _constraints(population: Population) -> Iterator[Problem]:
     model, values = population.neuron.model, {k: np.asarray(v) for k, v in population.neuron.parameters.items()}
     values = {k: v.ravel() if v.ndim else v for k, v in values.items()}  # some may come shaped, some flat
     for constraint in model.constraints:
-        holds = np.asarray(numpy_value(parse_condition(constraint, model.arithmetic), values, model.arithmetic))
+        holds = np.asarray(numpy_value(model.parse(parse_condition, constraint), values, model.arithmetic))
         if not holds.all():
             worst = int(np.argmin(holds.ravel()))
             where = f" at neuron {worst}" if holds.ndim else ""
@@ -202,6 +218,7 @@ RULES: tuple[Callable[[Network], Iterator[Problem]], ...] = (
     _projection_ends,
     _projection_shapes,
     _projection_numbers,
+    _receptors,
     _delays,
     _parameters,
     _max_payload,

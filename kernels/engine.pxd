@@ -9,6 +9,7 @@ cdef class Engine:
     cdef int capacity_nodes, capacity_projections
     cdef int64_t ring          # bound on delays + max_lag + 2
     cdef list keep             # arrays the pointers point into
+    cdef list contexts         # of updates that are not compiled
     cdef int64_t held          # their bytes
     cdef int64_t held_for_synapses
     cdef bint running          # a run is under way
@@ -16,7 +17,8 @@ cdef class Engine:
 
     cdef Node* node_at(self, int index) except NULL
     cdef Node* _new_node(self, int64_t size, int64_t lag, int64_t align) except NULL
-    cdef Projection* _new_projection(self, int pre, int post, const int64_t[::1] delays, int shift) except NULL
+    cdef Projection* _new_projection(self, int pre, int post, const int64_t[::1] delays, int shift, int receptor) except NULL
     cdef uintptr_t _hold(self, array)
+    cdef _take_errors(self)
     cdef _start_helpers(self)
     cdef _finish_projection(self, int64_t held_before)

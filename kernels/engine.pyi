@@ -7,7 +7,7 @@ Offsets = NDArray[int64]
 Ids = NDArray[int32]
 
 class Engine:
-    def __init__(self, threads: int, ring: int, max_lag: int) -> None: ...
+    def __init__(self, threads: int, ring: int, max_lag: int, dt: float = 1.0) -> None: ...
     def bounds(self, index: int) -> list[int]: ...
     def add_input(self, size: int, lag: int, graded: bool) -> int: ...
     def add_population(
@@ -24,12 +24,21 @@ class Engine:
         spikes: bool,
         graded: bool = False,
         align: int = 16,
+        key: int = 0,
+        context: object = None,
     ) -> int: ...
     def add_sparse(
-        self, pre: int, post: int, delays: NDArray[int64], shift: int, blocks: list[tuple[Offsets, Ids, Ids]]
+        self, pre: int, post: int, delays: NDArray[int64], shift: int, blocks: list[tuple[Offsets, Ids, Ids]], receptor: int = 0
     ) -> None: ...
     def add_dense(
-        self, pre: int, post: int, delays: NDArray[int64], shift: int, weights: NDArray[int32], rows: Ids | None = None
+        self,
+        pre: int,
+        post: int,
+        delays: NDArray[int64],
+        shift: int,
+        weights: NDArray[int32],
+        rows: Ids | None = None,
+        receptor: int = 0,
     ) -> None: ...
     def add_conv(
         self,
@@ -43,6 +52,7 @@ class Engine:
         groups: int,
         y_taps: tuple[NDArray[int32], NDArray[int32]],
         x_taps: tuple[NDArray[int32], NDArray[int32]],
+        receptor: int = 0,
     ) -> None: ...
     def synapse_bytes(self) -> int: ...
     def seal(self) -> None: ...
@@ -53,4 +63,5 @@ class Engine:
         inputs: dict[int, tuple[Offsets, Ids, Ids | None]],
         record: list[int],
         traces: list[tuple[int, int, NDArray[Any]]],
+        every: int = 1,
     ) -> tuple[dict[int, tuple[NDArray[int64], NDArray[int64], NDArray[int64] | None]], list[int], list[int]]: ...

@@ -4,12 +4,12 @@ import numpy as np
 
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.pycapsule cimport PyCapsule_GetContext, PyCapsule_GetPointer
-from libc.stdint cimport int32_t, int64_t, intptr_t, uint8_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t, intptr_t, uint8_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 
 from neurocomp.kernels.loop cimport (
-    CHUNK, CONV, DENSE, MAX_CONSTANTS, MAX_STATES, MAX_THREADS, Loop, Node, Projection, SpikeLog, nc_pool_is_here, nc_pool_start,
+    CHUNK, CONV, DENSE, MAX_CONSTANTS, MAX_INPUTS, MAX_STATES, MAX_THREADS, Loop, Node, Projection, SpikeLog, nc_pool_is_here, nc_pool_start,
     nc_pool_stop, run_loop, update_fn,
 )
 
@@ -18,17 +18,18 @@ from neurocomp.kernels.loop cimport (
 cdef class Engine:
     """A lowered network: nodes, projections, their state, and the loop over steps.
 
-    threads: 1..64. ring: slots of the spike rings, at least the largest delay + max_lag + 1. max_lag: of any node.
+    threads: 1..64. ring: slots of the spike rings, at least the largest delay + max_lag + 1. max_lag: of any node. dt: seconds.
     Built by `add_input`, `add_population`, `add_sparse`, `add_dense`, then `seal`; indices are returned in order.
     """
 
-    def __cinit__(self, int threads, int64_t ring, int64_t max_lag):
+    def __cinit__(self, int threads, int64_t ring, int64_t max_lag, double dt=1.0):
         if not 1 <= threads <= MAX_THREADS:
             raise ValueError(f"threads must be 1..{MAX_THREADS}, not {threads}")
         if not 0 <= max_lag < 2**31 or not max_lag + 2 <= ring < 2**32:
             raise ValueError(f"ring {ring} does not fit max_lag {max_lag}")
         self.loop.threads, self.ring, self.loop.max_lag = threads, ring, max_lag
-        self.keep = []
+        self.loop.dt = dt
+        self.keep, self.contexts = [], []
         self.loop.barrier.threads = threads
         self.loop.look, self.loop.owner = look_for_signals, <void*>self
 
@@ -97,14 +98,15 @@ cdef class Engine:
 
     def add_population(
         self, int64_t size, int64_t lag, update, list state, list constants, const int64_t[::1] bias,
-        double scale, bint integer, bint wide, bint spikes, bint graded=False, int64_t align=16
+        double scale, bint integer, bint wide, bint spikes, bint graded=False, int64_t align=16, uint64_t key=0, context=None
     ):
         """Add a population. Returns its index.
 
         update: capsule of the compiled step. state: arrays of `size`, changed in place. constants: arrays of `size` or
-        of one value. bias: `size` grid units. scale: value of a grid unit. integer: int64 state and constants, else
+        of one value. bias: `size` grid units for each input one after the other. scale: value of a grid unit. integer: int64 state and constants, else
         float64. wide: int64 accumulator, else int32. graded: spikes carry payloads. align: threads own ranges in multiples of it (16 keeps them on cache
-        lines of their own; targets of convolutions need multiples of the output plane).
+        lines of their own; targets of convolutions need multiples of the output plane). key: of its random numbers. context:
+        object that an update which is not compiled calls; what it puts into `context.error` ends the run and is raised.
         """
         cdef int k
         dtype = np.int64 if integer else np.float64
@@ -116,17 +118,19 @@ cdef class Engine:
         for array in constants:
             if array.dtype != dtype or array.shape not in ((size,), (1,)) or not array.flags.c_contiguous:
                 raise ValueError(f"constants must be contiguous {dtype.__name__} arrays of {size} or 1 values")
-        if bias.shape[0] != size:
-            raise ValueError(f"bias has {bias.shape[0]} values for {size} neurons")
         cdef update_fn function = <update_fn>PyCapsule_GetPointer(update, "neurocomp.update")
         cdef intptr_t counts = <intptr_t>PyCapsule_GetContext(update)
-        if counts != len(state) * MAX_CONSTANTS + len(constants):
-            raise ValueError(
-                f"this update has {counts // MAX_CONSTANTS} states and {counts % MAX_CONSTANTS} constants, not {len(state)} "
-                f"and {len(constants)}"
-            )
+        cdef intptr_t n_inputs = counts // (MAX_CONSTANTS * (MAX_STATES + 1))
+        wanted = (n_inputs, len(state), len(constants))
+        has = (n_inputs, counts // MAX_CONSTANTS % (MAX_STATES + 1), counts % MAX_CONSTANTS)
+        if wanted != has or not 1 <= n_inputs <= MAX_INPUTS:
+            raise ValueError(f"this update has {has} inputs, states and constants, not {wanted}")
+        if bias.shape[0] != n_inputs * size:
+            raise ValueError(f"bias has {bias.shape[0]} values for {n_inputs} inputs of {size} neurons")
         cdef Node* node = self._new_node(size, lag, align)
-        self.keep.append(update)
+        self.keep += [update, context]
+        self.contexts += [] if context is None else [context]
+        node.n_inputs, node.key, node.context = <int>n_inputs, key, <void*>context
         node.update, node.integer, node.wide, node.spikes, node.scale = function, integer, wide, spikes, scale
         node.graded = graded
         node.n_state, node.n_constants = len(state), len(constants)
@@ -140,10 +144,10 @@ cdef class Engine:
         node.bias = <const int64_t*>self._hold(own_bias)
         width = np.int64 if wide else np.int32
         node.acc = <void*>self._hold(own_bias.astype(width))
-        node.scratch = <void*>self._hold(np.zeros(size, width))
+        node.scratch = <void*>self._hold(np.zeros(n_inputs * size, width))
         return self.loop.n_nodes - 1
 
-    cdef Projection* _new_projection(self, int pre, int post, const int64_t[::1] delays, int shift) except NULL:
+    cdef Projection* _new_projection(self, int pre, int post, const int64_t[::1] delays, int shift, int receptor) except NULL:
         cdef void* grown
         cdef int64_t d
         if self.loop.order != NULL:
@@ -151,6 +155,8 @@ cdef class Engine:
         self.node_at(pre)
         if self.node_at(post).is_input:
             raise ValueError(f"node {post} is an input; inputs receive nothing")
+        if not 0 <= receptor < self.node_at(post).n_inputs:
+            raise ValueError(f"receptor {receptor} is outside 0..{self.node_at(post).n_inputs - 1}")
         if not 0 <= shift < 31:
             raise ValueError(f"shift {shift} is outside 0..30")
         for d in delays:
@@ -164,13 +170,13 @@ cdef class Engine:
             self.loop.projections = <Projection*>grown
         cdef Projection* new = &self.loop.projections[self.loop.n_projections]
         memset(new, 0, sizeof(Projection))
-        new.pre, new.post, new.shift, new.n_delays = pre, post, shift, <int>delays.shape[0]
+        new.pre, new.post, new.shift, new.n_delays, new.receptor = pre, post, shift, <int>delays.shape[0], receptor
         new.delays = <const int64_t*>self._hold(np.array(delays, np.int64))
         for d in delays:
             self.loop.nodes[pre].longest = max(self.loop.nodes[pre].longest, d)
         return new
 
-    def add_sparse(self, int pre, int post, const int64_t[::1] delays, int shift, list blocks):
+    def add_sparse(self, int pre, int post, const int64_t[::1] delays, int shift, list blocks, int receptor=0):
         """Add listed synapses. blocks: per thread (segments, targets, values).
 
         segments: (n_pre * n_delays + 1,) int64 offsets by source neuron, then delay. targets, values: (k,) int32, the
@@ -191,14 +197,14 @@ cdef class Engine:
             if len(targets) and (targets.min() < target.bounds[k] or targets.max() >= target.bounds[k + 1]):
                 raise ValueError(f"targets of thread {k} leave its range {target.bounds[k]}..{target.bounds[k + 1] - 1}")
         before = self.held
-        cdef Projection* new = self._new_projection(pre, post, delays, shift)
+        cdef Projection* new = self._new_projection(pre, post, delays, shift, receptor)
         for k, (segments, targets, values) in enumerate(blocks):
             new.segments[k] = <const int64_t*>self._hold(segments)
             new.targets[k] = <const int32_t*>self._hold(targets)
             new.values[k] = <const int32_t*>self._hold(values)
         self._finish_projection(before)
 
-    def add_dense(self, int pre, int post, const int64_t[::1] delays, int shift, weights, rows=None):
+    def add_dense(self, int pre, int post, const int64_t[::1] delays, int shift, weights, rows=None, int receptor=0):
         """Add all-to-all synapses of one delay.
 
         weights: (n_rows, n_post) int32 grid units. rows: (n_pre,) int32, the row of each source neuron, -1 for none;
@@ -214,14 +220,15 @@ cdef class Engine:
             if rows.min() < -1 or rows.max() >= n_rows:
                 raise ValueError(f"rows must be in -1..{n_rows - 1}")
         before = self.held
-        cdef Projection* new = self._new_projection(pre, post, delays, shift)
+        cdef Projection* new = self._new_projection(pre, post, delays, shift, receptor)
         new.kind = DENSE
         new.weights = <const int32_t*>self._hold(weights)
         new.rows = NULL if rows is None else <const int32_t*>self._hold(rows)
         self._finish_projection(before)
 
     def add_conv(
-        self, int pre, int post, const int64_t[::1] delays, int shift, weights, in_shape, out_shape, int groups, y_taps, x_taps
+        self, int pre, int post, const int64_t[::1] delays, int shift, weights, in_shape, out_shape, int groups, y_taps, x_taps,
+        int receptor=0
     ):
         """Add a convolution of one delay.
 
@@ -247,7 +254,7 @@ cdef class Engine:
         _check_taps("y_taps", y_taps, height, weights.shape[1], out_height)
         _check_taps("x_taps", x_taps, width, weights.shape[2], out_width)
         before = self.held
-        cdef Projection* new = self._new_projection(pre, post, delays, shift)
+        cdef Projection* new = self._new_projection(pre, post, delays, shift, receptor)
         new.kind = CONV
         new.conv.plane, new.conv.width = height * width, width
         new.conv.out_plane, new.conv.out_width = out_height * out_width, out_width
@@ -307,7 +314,7 @@ cdef class Engine:
             memset(node.counts, 0, node.ring * self.loop.threads * sizeof(int64_t))
             if node.is_input:
                 continue
-            for j in range(node.size):
+            for j in range(node.n_inputs * node.size):
                 if node.wide:
                     (<int64_t*>node.acc)[j] = node.bias[j]
                     (<int64_t*>node.scratch)[j] = 0
@@ -315,12 +322,12 @@ cdef class Engine:
                     (<int32_t*>node.acc)[j] = <int32_t>node.bias[j]
                     (<int32_t*>node.scratch)[j] = 0
 
-    def run(self, int64_t steps, dict inputs, list record, list traces):
+    def run(self, int64_t steps, dict inputs, list record, list traces, int64_t every=1):
         """Run `steps` steps. Returns (spikes, counts, events).
 
         inputs: index -> (offsets (steps + 1,) int64, ids int32, payload int32 or None), events sorted by step.
         record: indices of populations whose spikes to return, as index -> (times, ids, payloads or None).
-        traces: (index, state number, array (steps, size)) to fill.
+        traces: (index, state number, array (steps // every, size)) to fill, a row after every `every`-th step.
         counts: spikes per node. events: synaptic events per projection, in the order they were added.
         On KeyboardInterrupt all threads leave within a step; the state is then in the middle of a step: reset.
         """
@@ -328,6 +335,9 @@ cdef class Engine:
             raise RuntimeError("the engine is running: it cannot be run by another thread or by a signal handler meanwhile")
         if steps < 1:
             raise ValueError(f"steps must be positive, not {steps}")
+        if every < 1:
+            raise ValueError(f"every must be positive, not {every}")
+        self.loop.every = every
         self.running = True
         try:
             return self._run(steps, inputs, record, traces)
@@ -344,16 +354,23 @@ cdef class Engine:
         with nogil:
             run_loop(&self.loop)
         del held
-        if self.loop.failed:
-            raise MemoryError("no memory left for recorded spikes; record fewer populations or fewer steps")
+        self._take_errors()
         if self.pending is not None:
             error, self.pending = self.pending, None
             raise error
+        if self.loop.failed:
+            raise MemoryError("no memory left for recorded spikes; record fewer populations or fewer steps")
         self.loop.now += steps
         spikes = {i: self._take_log(i) for i in record}
         counts = [sum([self.loop.nodes[i].total[k] for k in range(self.loop.threads)]) for i in range(self.loop.n_nodes)]
         events = [sum([self.loop.projections[i].events[k] for k in range(self.loop.threads)]) for i in range(self.loop.n_projections)]
         return spikes, counts, events
+
+    cdef _take_errors(self):
+        """What updates in Python have met is pending, unless a signal handler raised first."""
+        for context in self.contexts:
+            self.pending = context.error if self.pending is None else self.pending
+            context.error = None
 
     cdef _start_helpers(self):
         """Helpers live until the engine goes; a forked process starts its own."""
@@ -395,8 +412,9 @@ cdef class Engine:
             dtype = np.int64 if node.integer else np.float64
             if not 0 <= k < node.n_state:
                 raise IndexError(f"state {k} is outside 0..{node.n_state - 1}")
-            if array.dtype != dtype or array.shape != (steps, node.size) or not array.flags.carray:
-                raise ValueError(f"a trace must be a writable contiguous {dtype.__name__} array of ({steps}, {node.size})")
+            if array.dtype != dtype or array.shape != (steps // self.loop.every, node.size) or not array.flags.carray:
+                shape = (steps // self.loop.every, node.size)
+                raise ValueError(f"a trace must be a writable contiguous {dtype.__name__} array of {shape}")
             held.append(array)
             node.traces[k] = <void*><uintptr_t>array.__array_interface__["data"][0]
         return held
@@ -432,14 +450,14 @@ cdef _copied(const void* values, int width, int64_t count):
 
 
 cdef bint look_for_signals(void* owner) noexcept with gil:
-    """Whether a signal handler raised; its exception waits until all threads have left."""
+    """Whether a signal handler or an update in Python raised; the exception waits until all threads have left."""
     engine = <Engine>owner
     try:
         PyErr_CheckSignals()
+        return any([context.error is not None for context in engine.contexts])
     except BaseException as error:
         engine.pending = error
         return True
-    return False
 
 
 def _check(name, array, dtype, shape):

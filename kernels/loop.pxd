@@ -3,21 +3,31 @@
 Arrays belong to NumPy objects the engine keeps alive.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t, uintptr_t
 
 cdef enum:
     CHUNK = 512                # neurons updated at once: their input fits the L1 cache
     MAX_THREADS = 64
     MAX_STATES = 16
     MAX_CONSTANTS = 64
+    MAX_INPUTS = 8
     SPARSE = 0                 # how a projection's synapses are stored
     DENSE = 1
     CONV = 2
 
 from neurocomp.kernels.delivery cimport Patches
 
+cdef extern from "step.h" nogil:
+    ctypedef struct nc_now:
+        int64_t step
+        int64_t first
+        uint64_t key
+        double t
+        void* context
+
 ctypedef void (*update_fn)(
-    ptrdiff_t n, const void* a, void* const* state, const void* const* constants, unsigned char* fired, int32_t* payload
+    ptrdiff_t n, const void* const* inputs, void* const* state, const void* const* constants, const nc_now* now,
+    unsigned char* fired, int32_t* payload
 ) noexcept nogil
 
 cdef extern from "sync.h" nogil:
@@ -46,13 +56,16 @@ cdef struct Node:
     bint wide                  # the accumulator is int64, not int32
     double scale               # value of one grid unit, 2**exponent
     update_fn update
+    void* context              # of an update that is not compiled
+    uint64_t key               # of its random numbers
+    int n_inputs               # receptors
     int n_state
     int n_constants
     void* state[MAX_STATES]            # n_state pointers to arrays of `size` float64 or int64
     const void* constants[MAX_CONSTANTS]  # n_constants pointers to arrays of `size`, or of CHUNK equal values
     uint8_t varies[MAX_CONSTANTS]         # whether the constant has one value per neuron
-    const int64_t* bias        # `size` grid units, the accumulator's value before any event
-    void* acc                  # accumulator, `size` int32 or int64
+    const int64_t* bias        # n_inputs x size grid units, the accumulator's value before any event
+    void* acc                  # accumulator, n_inputs x size int32 or int64
     void* scratch              # a second accumulator, for projections whose sums are shifted
     int64_t ring               # slots of its spike ring: its largest delay onwards + max_lag + 2, or 1 where nobody listens
     int64_t longest            # its largest delay onwards, 0 where nobody listens
@@ -66,11 +79,12 @@ cdef struct Node:
     const int32_t* in_payload
     bint record                # whether to log spikes
     SpikeLog logs[MAX_THREADS]          # by thread
-    void* traces[MAX_STATES]           # by state: steps x size values to fill, or NULL
+    void* traces[MAX_STATES]           # by state: (steps // every) x size values to fill, or NULL
 
 cdef struct Projection:
     int pre
     int post
+    int receptor               # number of the target's input
     int n_delays
     int shift                  # sums of each step and delay are shifted right by this
     int kind                   # SPARSE, DENSE or CONV
@@ -99,7 +113,9 @@ cdef struct Loop:
     int threads
     int64_t max_lag
     int64_t now                # next step of the written network
+    double dt                  # seconds per step
     int64_t steps              # of the current run
+    int64_t every              # traces are kept after every so many steps
     int64_t stop_at            # machine step before which all threads leave
     int failed                 # a log could not grow
     nc_barrier barrier

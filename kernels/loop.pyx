@@ -50,6 +50,18 @@ cdef void take_input(
         acc[j] = <acc_t>bias[j]
 
 
+cdef void take_inputs(Node* node, int64_t j, int64_t n, double* a) noexcept nogil:
+    """The input of every receptor of neurons j .. j + n, CHUNK values apart."""
+    cdef int i
+    cdef int64_t at
+    for i in range(node.n_inputs):
+        at = i * node.size + j
+        if node.wide:
+            take_input(<int64_t*>node.acc + at, node.bias + at, &a[i * CHUNK], n, node.integer, node.scale)
+        else:
+            take_input(<int32_t*>node.acc + at, node.bias + at, &a[i * CHUNK], n, node.integer, node.scale)
+
+
 cdef int64_t compact(
     const unsigned char* fired, const int32_t* sent, int64_t n, int64_t base, int32_t* ids, int32_t* payload
 ) noexcept nogil:
@@ -149,12 +161,14 @@ cdef void deliver(Loop* loop, int index, int k, int64_t step) noexcept nogil:
     cdef const int32_t* ids
     cdef const int32_t* payload
     cdef void* to
+    cdef int64_t at_receptor
     if lo == hi:
         return
     for n in range(loop.first[index], loop.first[index + 1]):
         projection = &loop.projections[loop.order[n]]
         pre = &loop.nodes[projection.pre]
         to = post.scratch if projection.shift else post.acc
+        at_receptor = projection.receptor * post.size
         for d in range(projection.n_delays):
             if step < projection.delays[d]:
                 continue
@@ -168,14 +182,16 @@ cdef void deliver(Loop* loop, int index, int k, int64_t step) noexcept nogil:
                 ids = pre.ids + at
                 payload = pre.payload + at if pre.graded else NULL
                 if post.wide:
-                    found += add_events(<int64_t*>to, projection, k, d, post.size, lo, hi, ids, payload, count)
+                    found += add_events(<int64_t*>to + at_receptor, projection, k, d, post.size, lo, hi, ids, payload, count)
                 else:
-                    found += add_events(<int32_t*>to, projection, k, d, post.size, lo, hi, ids, payload, count)
+                    found += add_events(<int32_t*>to + at_receptor, projection, k, d, post.size, lo, hi, ids, payload, count)
             projection.events[k] += found
             if projection.shift and found and post.wide:
-                add_shifted(<int64_t*>post.acc, <int64_t*>post.scratch, lo, hi, projection.shift)
+                add_shifted(
+                    <int64_t*>post.acc, <int64_t*>post.scratch, at_receptor + lo, at_receptor + hi, projection.shift)
             elif projection.shift and found:
-                add_shifted(<int32_t*>post.acc, <int32_t*>post.scratch, lo, hi, projection.shift)
+                add_shifted(
+                    <int32_t*>post.acc, <int32_t*>post.scratch, at_receptor + lo, at_receptor + hi, projection.shift)
 
 
 cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept nogil:
@@ -184,31 +200,35 @@ cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept
     cdef int64_t lo = node.bounds[k], hi = node.bounds[k + 1], j, n, count = 0
     cdef int64_t slot = step % node.ring
     cdef int32_t* ids = node.ids + slot * node.size + lo
-    cdef double a[CHUNK]
+    cdef double a[MAX_INPUTS * CHUNK]
+    cdef const void* inputs[MAX_INPUTS]
+    cdef nc_now now
     cdef unsigned char fired[CHUNK]
     cdef int32_t sent[CHUNK]
     cdef int32_t* payload = node.payload + slot * node.size + lo if node.graded else NULL
     cdef void* state[MAX_STATES]
     cdef const void* constants[MAX_CONSTANTS]
     cdef int i
+    now.step, now.key, now.context = loop.now + t, node.key, node.context
+    now.t = <double>now.step * loop.dt
+    for i in range(node.n_inputs):
+        inputs[i] = &a[i * CHUNK]
     j = lo
     while j < hi:
         n = min(<int64_t>CHUNK, hi - j)
-        if node.wide:
-            take_input(<int64_t*>node.acc + j, node.bias + j, a, n, node.integer, node.scale)
-        else:
-            take_input(<int32_t*>node.acc + j, node.bias + j, a, n, node.integer, node.scale)
+        now.first = j
+        take_inputs(node, j, n, a)
         for i in range(node.n_state):
             state[i] = <char*>node.state[i] + 8 * j
         for i in range(node.n_constants):
             constants[i] = <const char*>node.constants[i] + (8 * j if node.varies[i] else 0)
-        node.update(n, a, state, constants, fired, sent)
+        node.update(n, inputs, state, constants, &now, fired, sent)
         if node.spikes:
             count += compact(fired, sent, n, j, ids + count, payload + count if node.graded else NULL)
         j += n
     for i in range(node.n_state):
-        if node.traces[i] != NULL:
-            memcpy(<char*>node.traces[i] + 8 * (t * node.size + lo), <char*>node.state[i] + 8 * lo, 8 * (hi - lo))
+        if node.traces[i] != NULL and (t + 1) % loop.every == 0:
+            memcpy(<char*>node.traces[i] + 8 * (t // loop.every * node.size + lo), <char*>node.state[i] + 8 * lo, 8 * (hi - lo))
     node.counts[slot * loop.threads + k] = count
     node.total[k] += count
     if node.record and count and log_spikes(&node.logs[k], ids, payload, count, t):

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from neurocomp.backends import base, registry
 from neurocomp.ir import passes
 from neurocomp.ir.errors import CompileError, InputError, UnsupportedError
-from neurocomp.ir.events import Events, from_data
-from neurocomp.ir.network import Change, Network
+from neurocomp.ir.events import Events, empty, from_data
+from neurocomp.ir.network import Change, Input, Network
 from neurocomp.ir.verify import verify
 from neurocomp.recording import Recording, from_result
 
@@ -78,41 +78,67 @@ class Program:
     def __init__(self, net: Network, lowered: Network, target: str, backend: base.Backend, executable: base.Executable) -> None:
         self.network, self.lowered, self.target = net, lowered, target
         self._backend, self._executable = backend, executable
+        self._now = 0  # steps since the last reset
 
     def run(
-        self, inputs: Inputs, steps: int | None = None, record: Iterable[str] = ("spikes",), *, resume: bool = False
+        self,
+        inputs: Inputs | None = None,
+        steps: int | None = None,
+        record: Iterable[str] = ("spikes",),
+        *,
+        every: int = 1,
+        resume: bool = False,
     ) -> Recording:
         """Run the network.
 
         inputs: input name -> raster (steps, *shape), pair (times, ids), triple with payloads, or `Events`; inputs left out
-        are silent. steps: number of steps; None takes the longest raster. record: "spikes" (of all nodes),
-        "name" (spikes of one node) and "name.state" (a state after each step). resume: go on from the current state.
+        play the spikes they were made with, or are silent. steps: number of steps; None takes the longest raster. record:
+        "spikes" (of all nodes), "name" (spikes of one node) and "name.state" (a state after every `every`-th step). resume:
+        go on from the current state.
         """
         if resume:
             self._need("resume")
-        events, steps, what = self.prepare(inputs, steps, record)
+        start = self._now if resume else 0
+        events, steps, what = self.prepare(inputs or {}, steps, record, every=every, start=start)
         if not resume:
-            self._executable.reset()
-        return from_result(self._executable.run(events, steps, what), steps, self.network.dt)
+            self.reset()
+        return self._go_on(events, steps, what)
+
+    def _go_on(self, events: Mapping[str, Events], steps: int, what: base.Record) -> Recording:
+        result = self._executable.run(events, steps, what)
+        self._now += steps
+        return from_result(result, steps, self.network.dt, what.every)
 
     def prepare(
-        self, inputs: Inputs, steps: int | None = None, record: Iterable[str] = ("spikes",)
+        self,
+        inputs: Inputs,
+        steps: int | None = None,
+        record: Iterable[str] = ("spikes",),
+        *,
+        every: int = 1,
+        start: int = 0,
     ) -> tuple[dict[str, Events], int, base.Record]:
-        """Check the arguments of `run` and give them in the backends' form, without running."""
+        """Check the arguments of `run` and give them in the backends' form, without running. start: steps since the reset."""
         _check_mapping(inputs)
         steps = _steps(inputs, steps)
-        return self._events(inputs, steps), steps, self._record(record)
+        return self._events(inputs, steps, start), steps, self._record(record, every)
 
-    def run_batch(self, samples: Sequence[Inputs], steps: int, record: Iterable[str] = ("spikes",)) -> list[Recording]:
-        """Run every sample from the initial state; one `Recording` each. Backends may run several at once."""
-        what, steps = self._record(record), _steps({}, steps)
+    def run_batch(
+        self, samples: Sequence[Inputs], steps: int, record: Iterable[str] = ("spikes",), *, every: int = 1
+    ) -> list[Recording]:
+        """Run every sample from the initial state; one `Recording` each. Backends may run several at once.
+
+        Samples differ only in their inputs: random numbers are the same in each.
+        """
+        what, steps = self._record(record, every), _steps({}, steps)
         if isinstance(samples, Mapping | np.ndarray):
             raise InputError("run_batch takes a list of samples, each what `run` takes: [{'x': raster}, {'x': raster}, ...]")
         for inputs in samples:
             _check_mapping(inputs)
         events = [self._events(inputs, steps) for inputs in samples]
         results = self._executable.run_batch(events, steps, what)
-        return [from_result(result, steps, self.network.dt) for result in results]
+        self._now = steps if results else 0
+        return [from_result(result, steps, self.network.dt, every) for result in results]
 
     def step(self, inputs: Mapping[str, Any] | None = None) -> dict[str, NDArray[np.int64]]:
         """One step of a closed loop, from the current state.
@@ -128,11 +154,12 @@ class Program:
             times = np.zeros(np.size(parts[0]), np.int64)
             events[name] = (times, *(np.atleast_1d(part) for part in parts))
         record = base.Record(spikes=tuple(self.lowered.populations))
-        result = self._executable.run(self._events(events, 1), 1, record)
-        return {name: spikes.ids for name, spikes in result.spikes.items()}
+        recording = self._go_on(self._events(events, 1, self._now), 1, record)
+        return {name: spikes.ids for name, spikes in recording.spikes.items()}
 
     def reset(self) -> None:
         """Back to the initial state."""
+        self._now = 0
         self._executable.reset()
 
     @property
@@ -170,17 +197,21 @@ class Program:
         if not support.ok:
             raise UnsupportedError(self.target, [f"{base.FEATURES[feature]}: {support.reason}"])
 
-    def _events(self, inputs: Inputs, steps: int) -> dict[str, Events]:
+    def _events(self, inputs: Inputs, steps: int, start: int = 0) -> dict[str, Events]:
         for name in inputs:
             if name not in self.lowered.inputs:
                 known = ", ".join(self.lowered.inputs) or "none"
                 raise InputError(f"there is no input '{name}'; the network's inputs are {known}")
         return {
-            name: from_data(name, inputs.get(name, ((), ())), node.shape, steps, node.max_payload)
+            name: from_data(name, inputs[name], node.shape, steps, node.max_payload)
+            if name in inputs
+            else _own_events(node, start, steps)
             for name, node in self.lowered.inputs.items()
         }
 
-    def _record(self, record: Iterable[str]) -> base.Record:
+    def _record(self, record: Iterable[str], every: int = 1) -> base.Record:
+        if not isinstance(every, int | np.integer) or every < 1:
+            raise InputError(f"every must be a positive whole number of steps, not {every!r}")
         if isinstance(record, str):
             record = (record,)
         spikes: dict[str, None] = {}
@@ -197,7 +228,15 @@ class Program:
                 known = ", ".join(self.lowered.nodes)
                 raise InputError(f"cannot record '{item}'; use 'spikes', a node ({known}) or 'population.state'")
         base.check_states(self.lowered, states)
-        return base.Record(tuple(spikes), tuple(states))
+        return base.Record(tuple(spikes), tuple(states), int(every))
+
+
+def _own_events(node: Input, start: int, steps: int) -> Events:
+    """What an input plays by itself in the steps from start on."""
+    if node.spikes is None:
+        return empty(node.shape, steps)
+    times, ids, payload = node.spikes
+    return Events(times, ids, node.shape, start + steps, payload).between(start, start + steps)
 
 
 def _check_mapping(inputs: Any) -> None:

@@ -19,8 +19,8 @@ class Recording:
     """The result of a run.
 
     spikes: node name -> `Events` (times in steps, ids, `raster()`, `counts()`). states: "population.state" -> float64 (int64
-    on Loihi arithmetic) array (steps, *shape), the state after update and reset. counters: exact event counts.
-    dt: seconds per step. seconds: wall time of the run.
+    on Loihi arithmetic) array (steps // every, *shape), the state after update and reset of every `every`-th step; `times` has
+    when. counters: exact event counts. dt: seconds per step. seconds: wall time of the run.
     """
 
     spikes: Mapping[str, Events]
@@ -29,6 +29,12 @@ class Recording:
     steps: int
     dt: float
     seconds: float
+    every: int = 1
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """(steps // every,) seconds after the start of the run at which the rows of `states` were taken."""
+        return np.arange(self.every, self.steps + 1, self.every) * self.dt
 
     def __getitem__(self, key: str) -> Any:
         """`recording["h"]`: spikes of h; `recording["h.v"]`: the trace of v."""
@@ -41,7 +47,7 @@ class Recording:
 
     def save(self, path: str | Path) -> Path:
         """Write spikes, states and counters to an `.npz` of plain arrays (no pickle)."""
-        arrays: dict[str, Any] = {"steps": np.int64(self.steps), "dt": np.float64(self.dt)}
+        arrays: dict[str, Any] = {"steps": np.int64(self.steps), "dt": np.float64(self.dt), "every": np.int64(self.every)}
         for name, events in self.spikes.items():
             arrays[f"spikes/{name}/times"], arrays[f"spikes/{name}/ids"] = events.times, events.ids
             arrays[f"spikes/{name}/shape"] = np.array(events.shape)
@@ -68,7 +74,7 @@ class Recording:
         return "\n".join(lines)
 
 
-def from_result(result: Result, steps: int, dt: float) -> Recording:
+def from_result(result: Result, steps: int, dt: float, every: int = 1) -> Recording:
     """A backend's result as a recording."""
     states = {f"{name}.{state}": trace for (name, state), trace in result.states.items()}
-    return Recording(result.spikes, states, result.counters, steps, dt, result.seconds)
+    return Recording(result.spikes, states, result.counters, steps, dt, result.seconds, every)

@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Iterator
 
 from neurocomp.ir.errors import EquationError
+from neurocomp.ir.expressions import FUNCTIONS, Binary, Call, Compare, Expr, Logic, Name, Number, Unary, check_identifier, children
 from neurocomp.ir.folding import fold_form
 from neurocomp.ir.integrators import INTEGRATORS, scheme
+from neurocomp.ir.model import refractory
 from neurocomp.ir.neurons import BUILTIN
-from neurocomp.ir.printers.c import C_PRELUDE, c_function
+from neurocomp.ir.printers.c import c_function
 from neurocomp.ir.program import StepForm
 
+# How the kernels and all generated C are compiled. No contraction into fused multiply-add and no reassociation, and integers
+# that wrap: every backend must get the same bits.
+EXACT = ("-ffp-contract=off", "-fwrapv", "-fno-strict-aliasing", "-std=gnu11", "-Wno-unused-function")
+FAST = ("-O3", "-fno-math-errno", "-fno-trapping-math")  # which change no result
+
+_OPERATORS = {"-", "not", "+", "*", "/", "<<", ">>", ">", ">=", "<", "<=", "==", "!=", "and", "or"}
 _MODULE = '''\
 # Generated from the neuron models' equations by backends/cpu/codegen.py. Do not edit.
 """State updates of neurons, compiled. TABLE: digest of the step form -> capsule of the C function."""
 from cpython.pycapsule cimport PyCapsule_New, PyCapsule_SetContext
-from libc.stdint cimport int32_t, intptr_t
+from libc.stdint cimport intptr_t
 
 cdef extern from *:
     """
+#include "step.h"
 {source}
     """
 {declarations}
 
-cdef capsule(void* function, intptr_t states, intptr_t constants):
-    """The function, with the numbers of arrays it reads, which the engine checks (64: the engine's MAX_CONSTANTS)."""
+cdef capsule(void* function, intptr_t inputs, intptr_t states, intptr_t constants):
+    """The function, with the numbers of arrays it reads, which the engine checks (17: its MAX_STATES + 1, 64: MAX_CONSTANTS)."""
     result = PyCapsule_New(function, "neurocomp.update", NULL)
-    PyCapsule_SetContext(result, <void*>(states * 64 + constants))
+    PyCapsule_SetContext(result, <void*>((inputs * 17 + states) * 64 + constants))
     return result
 
 
@@ -38,13 +48,13 @@ TABLE = {{
 
 
 def digest(form: StepForm) -> str:
-    """The identity of a form's compiled code: equal digests are equal functions."""
+    """The identity of a form's compiled code: equal digests are equal functions, called in the same way."""
     return hashlib.sha256(c_function(form, "update").encode()).hexdigest()[:16]
 
 
 def builtin_forms() -> Iterator[StepForm]:
-    """Every step form a built-in neuron can have: each integrator and reset, before and after fold."""
-    for model in BUILTIN:
+    """Every step form a built-in neuron can have: with or without t_ref, each integrator and reset, before and after fold."""
+    for model in (*BUILTIN, *(refractory(x) for x in BUILTIN if x.refractory)):
         for integrator in INTEGRATORS if model.equations else INTEGRATORS[:1]:
             for reset in (*model.resets,) or (None,):
                 try:
@@ -55,16 +65,51 @@ def builtin_forms() -> Iterator[StepForm]:
                 yield fold_form(form).form
 
 
+def check(form: StepForm) -> None:
+    """Refuse whatever is not of the equation language: forms can be built by hand, and only checked ones reach a compiler.
+
+    Every name is a plain identifier, printed with a `_` behind it so that it means nothing to C; operators and functions are
+    of the known ones, numbers are numbers. Raises `EquationError`.
+    """
+    if form.arithmetic not in ("float", "loihi"):
+        raise EquationError(f"there is no arithmetic {form.arithmetic!r}")
+    targets = (assign.target for assign in (*form.updates, *form.reset))
+    for name in {*form.inputs, *form.state, *form.constants, *targets}:
+        check_identifier(name, "variable")
+    for expr in form.expressions():
+        _check(expr)
+
+
+def _check(expr: Expr) -> None:
+    match expr:
+        case Name():
+            known = True
+        case Number(value):
+            known = type(value) in (int, float) and math.isfinite(value)
+        case Unary(op) | Binary(op) | Compare(op) | Logic(op):
+            known = op in _OPERATORS
+        case Call(function, args, site):
+            known = function in FUNCTIONS and FUNCTIONS[function][0] == len(args) and type(site) is int
+        case _:
+            known = False
+    if not known:
+        raise EquationError(f"{expr!r} is not part of the equation language")
+    for child in children(expr):
+        _check(child)
+
+
 def module_source(forms: Iterable[StepForm]) -> str:
-    """The .pyx text of a module with the updates of these forms."""
+    """The .pyx text of a module with the updates of these forms. Raises `EquationError` for what is not of the language."""
+    forms = tuple(forms)
+    for form in forms:
+        check(form)
     by_digest = {digest(form): form for form in forms}
     functions = "\n".join(c_function(form, f"update_{key}") for key, form in by_digest.items())
-    signature = "(ptrdiff_t, const void*, void* const*, const void* const*, unsigned char*, int32_t*) noexcept nogil"
     return _MODULE.format(
-        source=C_PRELUDE + functions,
-        declarations="\n".join(f"    void update_{key}{signature}" for key in by_digest),
+        source=functions,
+        declarations="\n".join(f"    void update_{key}()" for key in by_digest),
         table="\n".join(
-            f'    "{key}": capsule(<void*>update_{key}, {len(form.state)}, {len(form.constants)}),'
+            f'    "{key}": capsule(<void*>update_{key}, {len(form.inputs)}, {len(form.state)}, {len(form.constants)}),'
             for key, form in by_digest.items()
         ),
     )

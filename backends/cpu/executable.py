@@ -29,7 +29,7 @@ class CpuExecutable:
             raise UnsupportedError("cpu", [f"threads must be a whole number from 1 to 64, not {threads!r}"])
         self.net, self.threads = net, threads
         ring = max((x.max_delay for x in net.projections.values()), default=1) + net.max_lag + 2
-        self.engine = Engine(threads, ring, net.max_lag)
+        self.engine = Engine(threads, ring, net.max_lag, net.dt)
         self.state: dict[str, dict[str, NDArray[Any]]] = {}
         self.index = {name: self._add_node(node) for name, node in net.nodes.items()}
         self._add_projections()
@@ -51,13 +51,14 @@ class CpuExecutable:
             self._compiled(node),
             [state[name] for name in program.form.state],
             constants,
-            np.ldexp(node.bias_vector(), -grid.exponent).astype(np.int64),
+            layout.resting_input(node, grid.exponent),
             2.0**grid.exponent,
             integer,
             grid.bits == 64,
             program.spikes,
             node.graded,
             layout.channel_plane(self.net.incoming(node.name)),
+            program.key,
         )
 
     def _compiled(self, node: Population) -> object:
@@ -78,7 +79,8 @@ class CpuExecutable:
     def _add_projections(self) -> None:
         self.projections: list[str] = []
         for projection in self.net.projections.values():
-            grid = self.net.populations[projection.post].grid
+            population = self.net.populations[projection.post]
+            grid, receptor = population.grid, population.slot(projection.receptor)
             assert grid is not None
             pre, post = self.index[projection.pre], self.index[projection.post]
             where = (pre, post, layout.delays_of(projection), projection.shift)
@@ -92,12 +94,14 @@ class CpuExecutable:
                     connectivity.groups,
                     layout.conv_taps(connectivity, 0),
                     layout.conv_taps(connectivity, 1),
+                    receptor,
                 )
             elif isinstance(connectivity, Dense) and not np.ndim(projection.delay):
                 rows = None if connectivity.columns is None else connectivity.columns.astype(np.int32)
-                self.engine.add_dense(*where, layout.dense_rows(connectivity, grid.exponent), rows)
+                self.engine.add_dense(*where, layout.dense_rows(connectivity, grid.exponent), rows, receptor)
             else:
-                self.engine.add_sparse(*where, layout.sparse_blocks(projection, grid.exponent, self.engine.bounds(post)))
+                blocks = layout.sparse_blocks(projection, grid.exponent, self.engine.bounds(post))
+                self.engine.add_sparse(*where, blocks, receptor)
             self.projections.append(projection.name)
 
     def synapse_bytes(self) -> int:
@@ -118,7 +122,7 @@ class CpuExecutable:
     def run(self, inputs: Mapping[str, Events], steps: int, record: Record) -> Result:
         """Continue from the current state for `steps` steps."""
         began = time.perf_counter()
-        traces = {key: self._trace(key, steps) for key in record.states}
+        traces = {key: self._trace(key, steps // record.every) for key in record.states}
         wanted = [name for name in record.spikes if name in self.net.populations]
         try:
             spikes, counts, events = self.engine.run(
@@ -126,6 +130,7 @@ class CpuExecutable:
                 {self.index[name]: self._given(name, x) for name, x in inputs.items()},
                 [self.index[name] for name in wanted],
                 [(self.index[name], self._state_number(name, state), trace) for (name, state), trace in traces.items()],
+                record.every,
             )
         except BaseException:
             self.reset()
@@ -142,9 +147,9 @@ class CpuExecutable:
         states = {key: readable_state(self.net.populations[key[0]], key[1], trace) for key, trace in traces.items()}
         return Result({name: recorded[name] for name in record.spikes}, states, counters, time.perf_counter() - began)
 
-    def _trace(self, key: tuple[str, str], steps: int) -> NDArray[Any]:
+    def _trace(self, key: tuple[str, str], rows: int) -> NDArray[Any]:
         values = self.state[key[0]][key[1]]
-        return np.empty((steps, len(values)), values.dtype)
+        return np.empty((rows, len(values)), values.dtype)
 
     def _state_number(self, name: str, state: str) -> int:
         return list(self.state[name]).index(state)

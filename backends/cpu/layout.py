@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from neurocomp.ir.connectivity import Dense
 from neurocomp.ir.convolution import Conv2d
-from neurocomp.ir.network import Projection
+from neurocomp.ir.network import Population, Projection
 
 Block = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]
 
@@ -19,6 +19,13 @@ Block = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]
 def grid_units(values: NDArray[np.float64], exponent: int) -> NDArray[np.int32]:
     """Values on the grid as integers."""
     return np.ldexp(values, -exponent).astype(np.int32)
+
+
+def resting_input(population: Population, exponent: int) -> NDArray[np.int64]:
+    """(inputs * size,) what each input of each neuron is without any spike, in grid units: the bias on the first."""
+    result = np.zeros((len(population.neuron.model.inputs), population.size), np.int64)
+    result[0] = np.ldexp(population.bias_vector(), -exponent)
+    return result.ravel()
 
 
 def dense_rows(connectivity: Dense, exponent: int) -> NDArray[np.int32]:

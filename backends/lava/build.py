@@ -64,7 +64,7 @@ class ProcessGraph:
         for k, values in enumerate(initial_state(population).values()):
             initial[k] = values
         bias = population.bias_vector().astype(dtype)
-        return StepNeuron(form=program.form, constants=program.constants, initial=initial, bias=bias, first=population.lag)
+        return StepNeuron(program=program, initial=initial, bias=bias, first=population.lag, dt=self.net.dt)
 
     def _connect(self) -> None:
         for wire in wires(self.net):

@@ -57,7 +57,7 @@ def uniform(net: Network) -> tuple[Network, dict[str, list[tuple[str, Ids]]]]:
         name: [(name, ids[0])] if len(ids) == 1 else [(f"{name}[{k}]", x) for k, x in enumerate(ids)]
         for name, ids in parts.items()
     }
-    result = Network(net.name, dt=net.dt, integrator=net.integrator)
+    result = Network(net.name, dt=net.dt, integrator=net.integrator, seed=net.seed)
     result.changes = net.changes
     for name, node in net.nodes.items():
         for part, ids in names.get(name, [(name, None)]):

@@ -29,7 +29,7 @@ def _node(node: Node, copies: int) -> Node:
     program = node.program
     if program is not None:
         parts = ({k: _tiled(v, copies) for k, v in x.items()} for x in (program.constants, program.initial, program.scale))
-        program = StepProgram(program.form, *parts)
+        program = StepProgram(program.form, *parts, key=program.key, individuals=program.individuals or node.size)
     given = node.neuron
     neuron = replace(
         given,

@@ -25,7 +25,8 @@ class Raw:
 def collect(net: Network, inputs: Mapping[str, Events], steps: int, record: Record, raw: Raw, seconds: float) -> Result:
     """The result of one run."""
     spikes = {name: _of_node(node, inputs, raw, steps) for name, node in net.nodes.items()}
-    states = {key: readable_state(net.populations[key[0]], key[1], trace) for key, trace in raw.states.items()}
+    kept = {key: trace[record.every - 1 :: record.every] for key, trace in raw.states.items()}
+    states = {key: readable_state(net.populations[key[0]], key[1], trace) for key, trace in kept.items()}
     counters = Counters(
         spikes={name: len(events) for name, events in spikes.items()},
         updates={name: population.size * steps for name, population in net.populations.items()},

@@ -9,16 +9,16 @@ connection, not several connections, because a negative weight exponent rounds t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from neurocomp.ir.connectivity import Dense
+from neurocomp.ir.connectivity import Dense, Sparse
 from neurocomp.ir.convolution import Conv2d
-from neurocomp.ir.network import LoihiSynapse, Network, Projection
+from neurocomp.ir.network import LoihiSynapse, Network, Population, Projection
 from neurocomp.ir.passes.loihi import stored_weights
 
 SLOTS = 64  # delays 0..63 in one Lava connection
@@ -57,8 +57,21 @@ def wires(net: Network) -> list[Wire]:
         graded = source.graded
         loihi = population.program is not None and population.program.form.arithmetic == "loihi"
         bound = population.grid.bound if population.grid is not None else 0
+        projection = onto_concatenated(projection, population)
         result += _wires(projection, MESSAGE_BITS if graded else 0, loihi, bound)
     return result
+
+
+def onto_concatenated(projection: Projection, population: Population) -> Projection:
+    """The projection onto a process whose one port takes all receptors' inputs, one after the other."""
+    receptors = len(population.neuron.model.inputs)
+    if receptors == 1:
+        return projection
+    listed, size = projection.connectivity.expand(), population.size
+    post = listed.post + population.slot(projection.receptor) * size
+    sparse = Sparse((listed.weights, (post, listed.pre)), (receptors * size, listed.n_pre))
+    delay = np.ravel(projection.delay) if np.ndim(projection.delay) else projection.delay
+    return replace(projection, connectivity=sparse, delay=delay)
 
 
 def _wires(projection: Projection, message_bits: int, loihi: bool, bound: int) -> list[Wire]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -9,7 +10,9 @@ import numpy as np
 
 from neurocomp.ir import numerics
 from neurocomp.ir.errors import CompileError
+from neurocomp.ir.expressions import parse_number
 from neurocomp.ir.integrators import Coefficient, scheme
+from neurocomp.ir.model import Neuron
 from neurocomp.ir.network import Change, Network, Population
 from neurocomp.ir.passes.base import Pass
 from neurocomp.ir.printers.numpy import numpy_value
@@ -27,20 +30,20 @@ class Discretise(Pass):
         for population in net.populations.values():
             if population.program is not None or population.lag:
                 raise CompileError(population.name, "is already compiled; compile the network as it was written")
-            program = program_of(population, net.dt, net.integrator)
+            program = program_of(population, net.dt, net.integrator, net.seed)
             nodes[population.name] = replace(population, program=program)
             model = population.neuron.model
             if model.equations:
-                integrator = population.neuron.integrator or net.integrator
+                integrator = population.neuron.integrator or model.integrator or net.integrator
                 why = f"integrator {integrator}, dt = {net.dt:g} s, input held during the step"
                 changes.append(Change(self.name, population.name, f"{model.name} equations", "step program", why))
         return net.with_changes(nodes=nodes, changes=changes)
 
 
-def program_of(population: Population, dt: float, integrator: str) -> StepProgram:
-    """The step program of one population."""
+def program_of(population: Population, dt: float, integrator: str, seed: int = 0) -> StepProgram:
+    """The step program of one population. seed: of the network's random numbers."""
     neuron = population.neuron
-    model, chosen = neuron.model, neuron.integrator or integrator
+    model, chosen = neuron.model, neuron.integrator or neuron.model.integrator or integrator
     plan = scheme(model, chosen, neuron.reset)
     dtype = np.int64 if model.arithmetic == "loihi" else np.float64
     values: dict[str, Any] = {name: _array(value, dtype) for name, value in neuron.parameters.items()}
@@ -62,8 +65,20 @@ def program_of(population: Population, dt: float, integrator: str) -> StepProgra
             raise CompileError(
                 population.name, f"{model.name}'s constant {name} comes out as {bad} for dt = {dt:g} s; check its parameters"
             )
-    initial = {name: _array(neuron.initial.get(name, 0), dtype) for name in model.state}
-    return StepProgram(plan.form, constants, initial)
+    initial = {name: _initial(neuron, name, values, dtype) for name in model.state}
+    return StepProgram(plan.form, constants, initial, key=stream_key(seed, population.name))
+
+
+def stream_key(seed: int, name: str) -> int:
+    """64 bits for the random numbers of a population: Philox's key, the same on every backend and machine."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:8], "little")
+
+
+def _initial(neuron: Neuron, state: str, values: dict[str, Any], dtype: type[np.generic]) -> Any:
+    given = neuron.initial.get(state)
+    if given is None and state in neuron.model.initial:
+        given = numpy_value(neuron.model.parse(parse_number, neuron.model.initial[state]), values, neuron.model.arithmetic)
+    return _array(0 if given is None else given, dtype)
 
 
 def _coefficient(coefficient: Coefficient, values: dict[str, Any], dt: float) -> Any:

@@ -79,14 +79,15 @@ def _lost(projection: Projection, weights: NDArray[np.float64], bits: int) -> li
 
 def prove_bound(net: Network, population: Population, incoming: list[Projection], exponent: int) -> int:
     """The largest |sum| in grid units any neuron can receive in a step; raises `CompileError` where float64 is too narrow."""
-    total = np.abs(np.ldexp(population.bias_vector(), -exponent))
+    totals = np.zeros((len(population.neuron.model.inputs), population.size))
+    totals[0] = np.abs(np.ldexp(population.bias_vector(), -exponent))
     for projection in incoming:
         payload = net.node(projection.pre).max_payload
         mantissas = np.abs(np.ldexp(projection.connectivity.weights, -exponent))
-        total = total + payload * projection.connectivity.fan_in(mantissas)
-    bound = int(total.max(initial=0))
+        totals[population.slot(projection.receptor)] += payload * projection.connectivity.fan_in(mantissas)
+    bound = int(totals.max(initial=0))
     if bound >= EXACT_FLOAT:
-        worst = int(np.argmax(total))
+        worst = int(np.argmax(totals)) % population.size
         raise CompileError(
             population.name,
             f"the inputs of neuron {worst} can sum to {bound} grid units, beyond 2^53, so sums would not be exact; use fewer "

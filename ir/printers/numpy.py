@@ -1,17 +1,20 @@
 """The step program as NumPy: the reference backend and Lava's generated processes run this.
 
-NumPy evaluates IEEE float64 (64-bit integers for Loihi arithmetic) operation by operation in the written order.
+NumPy evaluates IEEE float64 (64-bit integers for Loihi arithmetic) operation by operation in the written order. NumPy's own
+exp, log and the like differ between machines in the last bit, and random numbers must not depend on the order of neurons:
+those functions are given by the caller (`neurocomp.kernels.functions.TABLE`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from neurocomp.ir.expressions import Binary, Call, Compare, Expr, Logic, Name, Number, Unary
-from neurocomp.ir.program import StepForm
+from neurocomp.ir import numerics
+from neurocomp.ir.expressions import RANDOM, Binary, Call, Compare, Expr, Logic, Name, Number, Unary, names
+from neurocomp.ir.program import TIME, StepForm
 
 
 def _decay12(x: Any, d: Any) -> Any:
@@ -31,6 +34,7 @@ def _shift(x: Any, e: Any) -> Any:
     return np.where(np.asarray(e) >= 0, x << np.maximum(e, 0), x >> np.maximum(-np.asarray(e), 0))
 
 
+NumpyStep = Callable[..., Any]
 _NUMPY_NAMES: dict[str, Any] = {
     "__builtins__": {},
     "float64": np.float64,
@@ -71,13 +75,19 @@ def to_numpy(expr: Expr, arithmetic: str = "float") -> str:
             return f"shift({sub(left)}, {'' if op == '<<' else '-'}{sub(right)})"
         case Binary(op, left, right) | Compare(op, left, right):
             return f"({sub(left)} {op} {sub(right)})"
+        case Call(function, args) if function in RANDOM:
+            where = ["now.key", "now.step", "now.neurons", str(expr.site)]
+            return f"{function}({', '.join([*where, *(sub(arg) for arg in args)])})"
         case Call(function, args):
             return f"{function}({', '.join(sub(arg) for arg in args)})"
 
 
 def numpy_source(form: StepForm) -> str:
-    """Source of `step(a, state, constants) -> spikes or payloads`, which updates the dict `state` of arrays."""
-    lines = ["def step(a, state, constants):", "    _a = a"]
+    """Source of `step(inputs, state, constants, now) -> spikes or payloads`, which updates the dict `state` of arrays."""
+    used = {name for expr in form.expressions() for name in names(expr)}
+    lines = ["def step(inputs, state, constants, now=None):"]
+    lines += [f"    _{name} = inputs['{name}']" for name in form.inputs]
+    lines += ["    _t = now.t"] if TIME in used else []
     lines += [f"    _{name} = state['{name}']" for name in form.state]
     lines += [f"    _{name} = constants['{name}']" for name in form.constants]
     lines += [f"    _{assign.target} = {to_numpy(assign.value, form.arithmetic)}" for assign in form.updates]
@@ -91,20 +101,24 @@ def numpy_source(form: StepForm) -> str:
     return "\n".join(lines) + "\n"
 
 
-def numpy_step(form: StepForm) -> Callable[[Any, dict[str, Any], dict[str, Any]], Any]:
-    """The step program as a NumPy function.
+def numpy_step(form: StepForm, functions: Mapping[str, Any] | None = None) -> NumpyStep:
+    """The step program as a NumPy function `step(inputs, state, constants, now)`.
 
-    Built from the checked tree, never from a user's text: the namespace holds only the functions above.
+    functions: exp, rand and the like by name. `now`, a `Moment`, may be left out where the form asks for neither time nor
+    random numbers. Built from the checked tree, never from a user's text: the namespace holds only known functions.
     """
-    namespace = dict(_NUMPY_NAMES)
+    namespace = {**_NUMPY_NAMES, **(functions or {})}
     exec(compile(numpy_source(form), "<step program>", "exec"), namespace)  # noqa: S102 - printed from our own tree
-    step: Callable[[Any, dict[str, Any], dict[str, Any]], Any] = namespace["step"]
+    step: NumpyStep = namespace["step"]
     return step
 
 
 def numpy_value(expr: Expr, values: dict[str, Any], arithmetic: str = "float") -> Any:
-    """Evaluate an expression of parameters (for example a constraint, or a coefficient of `discretise`)."""
-    namespace = dict(_NUMPY_NAMES)
+    """Evaluate an expression of parameters (for example a constraint, or a coefficient of `discretise`).
+
+    exp, log and the like are correctly rounded here (`numerics.FUNCTIONS`): this happens once, not in every step.
+    """
+    namespace = {**_NUMPY_NAMES, **numerics.FUNCTIONS}
     namespace.update({f"_{name}": value for name, value in values.items()})
     code = compile(to_numpy(expr, arithmetic), "<expression>", "eval")
     return eval(code, namespace)  # noqa: S307 - printed from our own tree

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from neurocomp.conformance.case import Case, graded, spikes
+from neurocomp.conformance.catalogue import catalogue_cases
 from neurocomp.ir.connectivity import Connectivity, Dense, OneToOne, Sparse
 from neurocomp.ir.convolution import AvgPool2d, Conv1d, Conv2d, SumPool2d
 from neurocomp.ir.model import Neuron, NeuronModel
@@ -432,7 +433,7 @@ def _loihi_layers(net: Network, rng: Generator) -> None:
 
 
 def _all() -> Iterator[Case]:
-    for family in (_models, _parameters, _delays, _topologies, _shapes, _specials, _conv_cases, _loihi_cases):
+    for family in (_models, _parameters, _delays, _topologies, _shapes, _specials, _conv_cases, _loihi_cases, catalogue_cases):
         yield from family()
 
 

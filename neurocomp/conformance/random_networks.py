@@ -8,19 +8,15 @@ from typing import Any
 import numpy as np
 
 from neurocomp.conformance.case import Case, graded, spikes
+from neurocomp.conformance.recipes import DT, RECIPES, maybe_each, parameters
 from neurocomp.ir import integrators, passes
 from neurocomp.ir.connectivity import Connectivity, Dense, OneToOne, Sparse
 from neurocomp.ir.convolution import Conv2d
 from neurocomp.ir.errors import CompileError, ModelError
-from neurocomp.ir.model import Neuron
+from neurocomp.ir.model import Neuron, NeuronModel
 from neurocomp.ir.network import LoihiSynapse, Network
 from neurocomp.ir.neurons import BUILTIN, LIF, LoihiGradedRelu, LoihiLIF
 
-DT = 1e-3
-SCALES = {
-    **dict.fromkeys(("IF", "I", "SinabsIF"), 1.0 / DT),
-    **dict.fromkeys(("Threshold", "Readout", "GradedRelu"), 1.0),
-}  # of weights, else 12
 INTEGRATORS = list(integrators.INTEGRATORS)
 FLOAT_MODELS = [model for model in BUILTIN if model.arithmetic == "float"]
 Generator = np.random.Generator
@@ -69,19 +65,14 @@ def _shape(rng: Generator) -> tuple[int, ...]:
     return tuple(int(x) for x in rng.integers(1, 6, int(rng.integers(1, 4))))
 
 
-def _maybe_each(rng: Generator, size: int, low: float, high: float) -> Any:
-    """A scalar, or one value per neuron."""
-    return rng.uniform(low, high, size) if rng.random() < 0.4 else float(rng.uniform(low, high))
-
-
 def _population(net: Network, rng: Generator, name: str, arithmetic: str) -> None:
     shape = _shape(rng)
     size = int(np.prod(shape))
     neuron = _loihi_neuron(rng, size) if arithmetic == "loihi" else _float_neuron(rng, size)
     bias = 0.0
-    if arithmetic == "float" and rng.random() < 0.3:
-        bias = _maybe_each(rng, size, -5.0, 20.0)
-    limit = int(rng.choice([3, 15])) if neuron.model.payload else None
+    if arithmetic == "float" and not neuron.model.receptors and rng.random() < 0.3:
+        bias = maybe_each(rng, size, -0.4, 1.6) * _scale(neuron.model)
+    limit = int(rng.choice([3, 15])) if neuron.model.payload and neuron.model.name != "NoisyCurrent" else None
     net.population(name, neuron, shape, bias=bias, max_payload=limit)
 
 
@@ -104,26 +95,22 @@ def _convolution(net: Network, rng: Generator, arithmetic: str) -> None:
 
 def _lif(rng: Generator, layer: Conv2d) -> Neuron:
     """A gain for all neurons keeps the convolution's structure through fold; one for each leaves the program unfolded."""
-    return LIF(tau=_maybe_each(rng, layer.n_post, 2e-3, 30e-3), reset=str(rng.choice(["value", "subtract"])))
+    return LIF(tau=maybe_each(rng, layer.n_post, 2e-3, 30e-3), reset=str(rng.choice(["value", "subtract"])))
 
 
 def _float_neuron(rng: Generator, size: int) -> Neuron:
     model = FLOAT_MODELS[int(rng.integers(len(FLOAT_MODELS)))]
-    ranges = {"r": (0.5, 2.0), "w_in": (0.5, 2.0), "v_leak": (-0.5, 0.8), "v_threshold": (0.5, 2.0), "v_reset": (-0.5, 0.5)}
-    parameters: dict[str, Any] = {}
-    for name in model.parameters:
-        if name.startswith("tau"):
-            parameters[name] = _maybe_each(rng, size, 2e-3, 30e-3)
-        elif name == "gain":
-            parameters[name] = _maybe_each(rng, size, -2.0, 6.0)
-        elif name == "threshold":
-            parameters[name] = _maybe_each(rng, size, 0.2, 1.0)
-        elif rng.random() < 0.4:
-            parameters[name] = _maybe_each(rng, size, *ranges[name])
-    initial = {name: _maybe_each(rng, size, -0.5, 0.5) for name in model.state if rng.random() < 0.2}
+    span = RECIPES[model.name].initial
+    initial = {name: maybe_each(rng, size, *span) for name in model.state if name == "v" or span[0] == -0.5}
+    initial = {name: value for name, value in initial.items() if rng.random() < 0.2}
     reset = str(rng.choice([*model.resets])) if model.resets else None
-    integrator = str(rng.choice(INTEGRATORS)) if rng.random() < 0.3 else None
-    return model(reset=reset, integrator=integrator, initial=initial, **parameters)
+    integrator = str(rng.choice(INTEGRATORS)) if rng.random() < 0.3 and model.integrator is None else None
+    return model(reset=reset, integrator=integrator, initial=initial, **parameters(model, rng, size))
+
+
+def _scale(model: NeuronModel) -> float:
+    """The size of weights onto a neuron of float arithmetic."""
+    return RECIPES[model.name.removeprefix("Refractory")].scale
 
 
 def _loihi_neuron(rng: Generator, size: int) -> Neuron:
@@ -153,7 +140,10 @@ def _projections(net: Network, rng: Generator, arithmetic: str) -> None:
             least = max(hops, 0) if pre in populations else 0
             for _ in range(int(rng.choice([1, 1, 1, 2]))):
                 connectivity = _connectivity(net, rng, pre, post, arithmetic)
-                net.connect(pre, post, connectivity, delay=_delay(rng, connectivity, least), loihi=_synapse(rng, arithmetic))
+                receptors = net.populations[post].neuron.model.receptors
+                receptor = str(rng.choice(receptors)) if receptors else ""
+                delay, synapse = _delay(rng, connectivity, least), _synapse(rng, arithmetic)
+                net.connect(pre, post, connectivity, delay=delay, loihi=synapse, receptor=receptor)
 
 
 def _delay(rng: Generator, connectivity: Connectivity, least: int) -> Any:
@@ -178,10 +168,13 @@ def _connectivity(net: Network, rng: Generator, pre: str, post: str, arithmetic:
     def weights(*shape: int) -> Any:
         if arithmetic == "loihi":
             return rng.integers(-150, 260, shape).astype(np.float64)
-        scale = SCALES.get(net.populations[post].neuron.model.name, 12.0)
-        return rng.normal(0.5, 1.0, shape) * scale / np.sqrt(n_pre)
+        sent = net.nodes[pre].max_payload
+        payload = min(sent, 4096) if sent > 4096 or model.name in ("HodgkinHuxley", "TraubMiles") else 1
+        return rng.normal(0.5, 1.0, shape) * _scale(model) / np.sqrt(n_pre) / payload
 
-    bias = rng.normal(0, 3.0, n_post) if arithmetic == "float" and rng.random() < 0.2 else None
+    model = net.populations[post].neuron.model
+    plain = arithmetic == "float" and not model.receptors
+    bias = rng.normal(0, 0.25, n_post) * _scale(model) if plain and rng.random() < 0.2 else None
     if n_pre == n_post and rng.random() < 0.4:
         return OneToOne(weights(n_pre), bias=bias)
     if rng.random() < 0.5:

@@ -50,7 +50,7 @@ def test_reads_conditions():
 REFUSED = {
     "attribute": "v.real",
     "deep attribute": "v.__class__.__mro__",
-    "call outside the list": "exp(v)",
+    "call outside the list": "gamma(v)",
     "call of eval": "eval(v)",
     "call of an attribute": "v.conj()",
     "call of a call": "abs(v)(v)",
@@ -74,7 +74,6 @@ REFUSED = {
     "true": "True",
     "walrus": "(v := w)",
     "conditional": "v if w else 1",
-    "power": "v ** 2",
     "modulo": "v % 2",
     "floor division": "v // 2",
     "matrix product": "v @ w",
@@ -141,13 +140,12 @@ def test_conditions_and_numbers_do_not_mix(text):
 
 POINTERS = [
     ("v + w.real", "w.real"),
-    ("v * exp(w)", "exp"),
+    ("v * gamma(w)", "gamma"),
     ("abs(v, w) + 1", "abs"),
     ("min(v, [w])", "[w]"),
     ("v + 'text'", "'text'"),
     ("where(v > 1, lambda: v, 1)", "lambda"),
     ("v + True", "True"),
-    ("v + w ** 2", "w ** 2"),
     ("v + é", "é"),
     ("v + 1e999", "1e999"),
     ("v + (w << 2)", "w << 2"),
@@ -172,8 +170,8 @@ def test_syntax_errors_point_too():
 
 
 def test_unknown_functions_are_named_with_the_known_ones():
-    with pytest.raises(EquationError, match=r"unknown function 'tanh'; known are abs, .*where"):
-        parse_expression("tanh(v)")
+    with pytest.raises(EquationError, match=r"unknown function 'gamma'; known are abs, .*where"):
+        parse_expression("gamma(v)")
 
 
 def test_statements_are_separated_by_newlines_or_semicolons_and_may_be_commented():

@@ -115,40 +115,40 @@ USERS = {
         {"t1": 3e-3, "t2": 5e-3, "t3": 4e-3, "th": 0.5},
     ),
     "a current without decay": (
-        NeuronModel("M", {"t": "s", "th": ""}, equations="di/dt = a\ndv/dt = (i - v) / t", **SPIKING),
-        {"t": 4e-3, "th": 0.02},
+        NeuronModel("M", {"tau": "s", "th": ""}, equations="di/dt = a\ndv/dt = (i - v) / tau", **SPIKING),
+        {"tau": 4e-3, "th": 0.02},
     ),
     "a current that two states hear": (
         NeuronModel(
-            "M", {"t": "s", "th": ""}, equations="di/dt = (a - i) / t\ndw/dt = i - w\ndv/dt = (i - v + w) / t", **SPIKING
+            "M", {"tau": "", "th": ""}, equations="di/dt = (a - i) / tau\ndw/dt = i - w\ndv/dt = (i - v + w) / tau", **SPIKING
         ),
-        {"t": 4e-3, "th": 0.5},
+        {"tau": 4e-3, "th": 0.5},
     ),
     "a current in the spike condition": (
         NeuronModel(
             "M",
-            {"t": "s", "th": ""},
-            equations="di/dt = (a - i) / t\ndv/dt = (i - v) / t",
+            {"tau": "s", "th": ""},
+            equations="di/dt = (a - i) / tau\ndv/dt = (i - v) / tau",
             spike="v + i > th",
             resets={"value": "v = 0"},
         ),
-        {"t": 4e-3, "th": 0.8},
+        {"tau": 4e-3, "th": 0.8},
     ),
     "a current that is reset": (
         NeuronModel(
             "M",
-            {"t": "s", "th": ""},
-            equations="di/dt = (a - i) / t\ndv/dt = (i - v) / t",
+            {"tau": "s", "th": ""},
+            equations="di/dt = (a - i) / tau\ndv/dt = (i - v) / tau",
             spike="v > th",
             resets={"value": "v = 0; i = 0.25"},
         ),
-        {"t": 4e-3, "th": 0.4},
+        {"tau": 4e-3, "th": 0.4},
     ),
     "feedback": (
         NeuronModel(
-            "M", {"t": "s", "k": "", "th": ""}, equations="di/dt = (a - i - v * k) / t\ndv/dt = (i - v) / t", **SPIKING
+            "M", {"tau": "s", "k": "", "th": ""}, equations="di/dt = (a - i - v * k) / tau\ndv/dt = (i - v) / tau", **SPIKING
         ),
-        {"t": 4e-3, "k": 0.3, "th": 0.4},
+        {"tau": 4e-3, "k": 0.3, "th": 0.4},
     ),
     "a step whose factor is also the threshold": (
         NeuronModel(

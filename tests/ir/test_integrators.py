@@ -109,11 +109,11 @@ def test_one_step_by_hand():
     """LIF by euler: 0.9 * 0.5 + 0.1 * 3 = 0.75; CubaLIF: i = 0.8 * 1 + 0.2 * 2 = 1.2, v = 0.95 * 0.4 + 0.05 * 1.2 = 0.44."""
     step = program(LIF(tau=1e-2), integrator="euler")
     state = {"v": np.array([0.5])}
-    numpy_step(step.form)(np.array([3.0]), state, step.constants)
+    numpy_step(step.form)({"a": np.array([3.0])}, state, step.constants)
     assert state["v"][0] == pytest.approx(0.75, rel=1e-15)
     step = program(CubaLIF(tau_syn=5e-3, tau_mem=20e-3), integrator="euler")
     state = {"i": np.array([1.0]), "v": np.array([0.4])}
-    numpy_step(step.form)(np.array([2.0]), state, step.constants)
+    numpy_step(step.form)({"a": np.array([2.0])}, state, step.constants)
     assert (state["i"][0], state["v"][0]) == (pytest.approx(1.2, rel=1e-15), pytest.approx(0.44, rel=1e-15))
 
 
@@ -176,10 +176,10 @@ def test_a_coupled_model_needs_temporaries_and_follows_the_matrix_exponential():
 
 
 def test_a_chain_of_three_states_is_exact_without_temporaries():
-    model = NeuronModel("M", {"t": "s"}, equations="dx/dt = (a - x) / t\ndy/dt = (x - y) / t\ndz/dt = (y - z) / t")
+    model = NeuronModel("M", {"tau": "s"}, equations="dx/dt = (a - x) / tau\ndy/dt = (x - y) / tau\ndz/dt = (y - z) / tau")
     assert scheme(model, "exact", None).form.temporaries == ()
     net = Network("n", dt=DT, integrator="exact")
-    net.population("p", model(t=5e-3, initial={"x": 1.0}), 1, bias=0.5)
+    net.population("p", model(tau=5e-3, initial={"x": 1.0}), 1, bias=0.5)
     rec = compile_network(net, "reference").run({}, steps=20, record=["p.x", "p.y", "p.z"])
     c = 1 / 5e-3
     whole = scipy.linalg.expm(DT * np.array([[-c, 0, 0, c], [c, -c, 0, 0], [0, c, -c, 0], [0, 0, 0, 0]]))
@@ -263,7 +263,7 @@ def test_a_nonlinear_model_by_euler_is_the_written_equation():
 def test_a_parameter_named_as_a_coefficient_is_refused(name, integrator):
     """Otherwise the coefficient would silently take the place of the parameter's value."""
     equations, resets = "dv/dt = (a - v + 0.1) / tau", {"value": "v = 0"}
-    model = NeuronModel("M", {"tau": "s", name: "V"}, equations=equations, spike=f"v > {name}", resets=resets)
+    model = NeuronModel("M", {"tau": "s", name: ""}, equations=equations, spike=f"v > {name}", resets=resets)
     with pytest.raises(EquationError, match=f"'{name}'"):
         program(model(tau=1e-2, **{name: 7.0}), integrator=integrator)
 

@@ -142,7 +142,8 @@ def step(a, u=0, v=0, **parameters):
     form = scheme(LoihiLIF, "euler", "value").form
     values = {"du": 0, "dv": 0, "vth": 131071, "bias_mant": 0, "bias_exp": 0, **parameters}
     state = {"u": np.array([u], np.int64), "v": np.array([v], np.int64)}
-    spikes = numpy_step(form)(np.array([a], np.int64), state, {k: np.asarray(x, np.int64) for k, x in values.items()})
+    constants = {k: np.asarray(x, np.int64) for k, x in values.items()}
+    spikes = numpy_step(form)({"a": np.array([a], np.int64)}, state, constants)
     return int(state["u"][0]), int(state["v"][0]), bool(spikes[0])
 
 

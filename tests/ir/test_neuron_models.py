@@ -98,7 +98,7 @@ def test_state_comes_in_the_order_of_the_equations():
 def test_the_state_of_a_step_is_what_lives_on():
     """Read before it is assigned, or set by a reset; the rest is temporary."""
     model = NeuronModel(
-        "M", {"k": ""}, step="t = a * k; u = u + t; s = t + u; v = s + 1", spike="s > 1", resets={"value": "v = 0"}
+        "M", {"k": ""}, step="x = a * k; u = u + x; s = x + u; v = s + 1", spike="s > 1", resets={"value": "v = 0"}
     )
     assert model.state == ("u", "v")
 
@@ -118,7 +118,8 @@ def test_repr_shows_equations_spike_resets_units_and_defaults():
         "    spike: v > v_threshold\n"
         "    reset 'value': v = v_reset\n"
         "    reset 'subtract': v = v - v_threshold\n"
-        "    parameters: tau [s], r [ohm] = 1.0, v_leak [V] = 0.0, v_threshold [V] = 1.0, v_reset [V] = 0.0"
+        "    parameters: tau [s], r [ohm] = 1.0, v_leak [V] = 0.0, v_threshold [V] = 1.0, v_reset [V] = 0.0\n"
+        "    states: v [V]; input: a [A]"
     )
     assert repr(NeuronModel("Bare", {"k": ""}, step="v = v + k")) == "NeuronModel Bare\n    v = v + k\n    parameters: k"
 

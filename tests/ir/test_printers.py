@@ -3,19 +3,22 @@
 import ctypes
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+import neurocomp.kernels
 from neurocomp.ir.expressions import Assign, Binary, Call, Compare, Logic, Name, Number, Unary, names, parse_expression
-from neurocomp.ir.printers.c import C_PRELUDE, c_function
+from neurocomp.ir.printers.c import c_function
 from neurocomp.ir.printers.numpy import numpy_step, numpy_value
 from neurocomp.ir.printers.text import form_text, to_text
 from neurocomp.ir.program import StepForm
 
 COMPILER = shutil.which("gcc")
+HEADERS = Path(neurocomp.kernels.__file__).resolve().parent
 N = 64
 FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-std=c11", "-w", "-shared", "-fPIC"]
 QUICK = settings(deadline=None, suppress_health_check=list(HealthCheck))
@@ -86,7 +89,7 @@ def trees(draw, arithmetic, depth=4):
 @st.composite
 def forms(draw, arithmetic):
     first, temporary, reset = (_tree(draw, arithmetic, 3) for _ in range(3))
-    updates = (Assign("t", temporary), Assign("x", first), Assign("y", Binary("+", Name("t"), Name("x"))))
+    updates = (Assign("z", temporary), Assign("x", first), Assign("y", Binary("+", Name("z"), Name("x"))))
     return StepForm(arithmetic, ("x", "y"), updates, _condition(draw, arithmetic, 2), (Assign("x", reset),))
 
 
@@ -110,13 +113,13 @@ def _compiled(drawn, folder):
     """The functions of one shared library, called as the engine calls them."""
     functions = [c_function(form, f"f{k}").replace("NC_CLONES", "") for k, form in enumerate(drawn)]
     exported = [
-        f"void run{k}(ptrdiff_t n, const void *a, void *const *s, const void *const *c, unsigned char *f, int32_t *p) "
-        f"{{ f{k}(n, a, s, c, f, p); }}"
+        f"void run{k}(ptrdiff_t n, const void *const *a, void *const *s, const void *const *c, const nc_now *now, "
+        f"unsigned char *f, int32_t *p) {{ f{k}(n, a, s, c, now, f, p); }}"
         for k in range(len(drawn))
     ]
     source, library = folder / "forms.c", folder / "forms.so"
-    source.write_text("\n".join([C_PRELUDE, *functions, *exported]))
-    subprocess.run([COMPILER, *FLAGS, str(source), "-o", str(library)], check=True, capture_output=True, text=True)
+    source.write_text("\n".join(['#include "step.h"', *functions, *exported]))
+    subprocess.run([COMPILER, *FLAGS, f"-I{HEADERS}", str(source), "-o", str(library)], check=True, capture_output=True, text=True)
     loaded = ctypes.CDLL(str(library))
     return [getattr(loaded, f"run{k}") for k in range(len(drawn))]
 
@@ -150,14 +153,15 @@ def test_c_and_numpy_agree_bit_for_bit(arithmetic, tmp_path_factory):
             fired = np.full(N, 7, np.uint8)
             function(
                 ctypes.c_ssize_t(N),
-                values["a"].ctypes.data_as(ctypes.c_void_p),
+                _pointers([values["a"]]),
                 _pointers(arrays),
                 _pointers(list(constants.values())),
+                None,
                 fired.ctypes.data_as(ctypes.c_void_p),
                 np.zeros(N, np.int32).ctypes.data_as(ctypes.c_void_p),
             )
             with np.errstate(all="ignore"):
-                spikes = numpy_step(form)(values["a"], state, constants)
+                spikes = numpy_step(form)({"a": values["a"]}, state, constants)
             for name, array in zip(form.state, arrays, strict=True):
                 assert _same_bits(state[name], array), f"{name} after\n{form_text(form)}"
             assert np.array_equal(np.broadcast_to(spikes, (N,)), fired), form_text(form)

@@ -52,7 +52,7 @@ def written(net, rasters, steps):
                 for pre, post, delay, weight in synapses[projection.name]:
                     if delay <= t and spikes[projection.pre][t - delay, pre]:
                         a[post] += weight
-            fired = numpy_step(population.program.form)(a, state[name], population.program.constants)
+            fired = numpy_step(population.program.form)({"a": a}, state[name], population.program.constants)
             spikes[name][t] = fired
             for s in population.program.form.state:
                 stored = np.broadcast_to(state[name][s], (population.size,))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,20 +15,21 @@ from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from neurocomp.ir.printers.numpy import numpy_step
-from neurocomp.ir.program import StepForm
+from neurocomp.backends.steps import advance, moment
+from neurocomp.ir.program import StepProgram
 
 
 class StepNeuron(AbstractProcess):
     """Neurons of one step program. `state` holds the program's states as rows.
 
-    bias: (size,) added to the input of every step. first: machine step of the first update; nothing happens before it.
+    bias: (size,) added to the first input of every step. first: machine step of the first update; nothing happens before it.
+    `a_in` takes the inputs one after the other, size values each.
     """
 
-    def __init__(self, *, form: StepForm, constants: Mapping[str, Any], initial: Any, bias: Any, first: int) -> None:
-        super().__init__(form=form, constants=dict(constants), bias=bias, first=first)
+    def __init__(self, *, program: StepProgram, initial: Any, bias: Any, first: int, dt: float) -> None:
+        super().__init__(program=program, bias=bias, first=first, dt=dt)
         size = len(bias)
-        self.a_in = InPort(shape=(size,))
+        self.a_in = InPort(shape=(size * len(program.form.inputs),))
         self.s_out = OutPort(shape=(size,))
         self.state = Var(shape=initial.shape, init=initial)
 
@@ -39,9 +39,10 @@ class _StepModel(PyLoihiProcessModel):
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self.form: StepForm = proc_params["form"]
-        self.advance = numpy_step(self.form)
-        self.constants, self.bias, self.first = (proc_params[x] for x in ("constants", "bias", "first"))
+        self.program: StepProgram = proc_params["program"]
+        self.form, self.constants = self.program.form, dict(self.program.constants)
+        self.advance = advance(self.form)
+        self.bias, self.first, self.dt = (proc_params[x] for x in ("bias", "first", "dt"))
         self.silence = np.zeros(self.bias.shape, bool)
         self.values: dict[str, Any] | None = None
 
@@ -52,7 +53,10 @@ class _StepModel(PyLoihiProcessModel):
         if self.time_step > self.first:
             if self.values is None:
                 self.values = {name: self.state[k].copy() for k, name in enumerate(self.form.state)}
-            spikes = self.advance(self.bias + a, self.values, self.constants)
+            inputs = dict(zip(self.form.inputs, a.reshape(len(self.form.inputs), -1), strict=True))
+            inputs[self.form.inputs[0]] = self.bias + inputs[self.form.inputs[0]]
+            now = moment(self.program, len(self.bias), self.time_step - self.first - 1, self.dt)
+            spikes = self.advance(inputs, self.values, self.constants, now)
             for k, name in enumerate(self.form.state):
                 self.state[k] = self.values[name]
         self.s_out.send(self.silence if spikes is None else np.broadcast_to(spikes, self.silence.shape))

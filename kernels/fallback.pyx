@@ -1,0 +1,68 @@
+"""An update in Python with the signature of a compiled one, for machines without a compiler: as slow as NumPy is."""
+
+import numpy as np
+
+from cpython.buffer cimport PyBUF_READ, PyBUF_WRITE
+from cpython.memoryview cimport PyMemoryView_FromMemory
+from cpython.pycapsule cimport PyCapsule_New, PyCapsule_SetContext
+from libc.stdint cimport int32_t, intptr_t
+from libc.string cimport memset
+
+from neurocomp.kernels.loop cimport MAX_CONSTANTS, MAX_INPUTS, MAX_STATES, nc_now
+
+LIMITS = (MAX_INPUTS, MAX_STATES, MAX_CONSTANTS - 1)  # how many inputs, states and constants an update has at most
+
+
+cdef class PythonUpdate:
+    """`step(inputs, state, constants, now)`, called for a few hundred neurons at a time; needs the GIL for each call.
+
+    Its arguments are lists of float64 (integer: int64) arrays over the kernel's own memory, n values each, of which it changes
+    those of state in place, and now = (step, t, key, number of the first neuron). It returns what every neuron sends, 0 for
+    nothing, or None where neurons cannot spike.
+
+    capsule: for `Engine.add_population`, with this object as context. error: the first exception of `step`, which is not called
+    any more then; the engine ends the run, raises it and sets this back to None.
+    """
+
+    cdef readonly object capsule
+    cdef public object error
+    cdef object step, dtype
+    cdef int inputs, states, constants
+    cdef bint graded
+
+    def __init__(self, step, int inputs, int states, int constants, *, bint integer, bint graded):
+        self.step, self.dtype, self.graded = step, np.int64 if integer else np.float64, graded
+        self.inputs, self.states, self.constants = inputs, states, constants
+        self.capsule = PyCapsule_New(<void*>call, "neurocomp.update", NULL)
+        cdef intptr_t counts = (inputs * (MAX_STATES + 1) + states) * MAX_CONSTANTS + constants
+        PyCapsule_SetContext(self.capsule, <void*>counts)
+
+    cdef array(self, const void* values, ptrdiff_t n, int access):
+        return np.frombuffer(PyMemoryView_FromMemory(<char*>values, 8 * n, access), self.dtype)
+
+    cdef send(self, sent, ptrdiff_t n, unsigned char* fired, int32_t* payload):
+        np.frombuffer(PyMemoryView_FromMemory(<char*>fired, n, PyBUF_WRITE), np.uint8)[:] = np.not_equal(sent, 0)
+        if self.graded:
+            np.frombuffer(PyMemoryView_FromMemory(<char*>payload, 4 * n, PyBUF_WRITE), np.int32)[:] = sent
+
+
+cdef void call(
+    ptrdiff_t n, const void* const* inputs, void* const* state, const void* const* constants, const nc_now* now,
+    unsigned char* fired, int32_t* payload
+) noexcept with gil:
+    cdef int k
+    update = <PythonUpdate>now.context
+    memset(fired, 0, n)
+    if update.error is not None:
+        return
+    try:
+        sent = update.step(
+            [update.array(inputs[k], n, PyBUF_READ) for k in range(update.inputs)],
+            [update.array(state[k], n, PyBUF_WRITE) for k in range(update.states)],
+            [update.array(constants[k], n, PyBUF_READ) for k in range(update.constants)],
+            (now.step, now.t, now.key, now.first),
+        )
+        if sent is not None:
+            update.send(sent, n, fired, payload)
+    except BaseException as error:
+        update.error = error

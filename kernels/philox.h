@@ -1,0 +1,171 @@
+/* Random numbers that are a function of who asks and when: Philox 4x32-10, and draws from it.
+ *
+ * Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3. SC'11, doi:10.1145/2063384.2063405.
+ *
+ * The key is a population's 64 bits; the counter is the neuron, the step in two words, and the site: the number of the call in
+ * the equations. No state is kept, so a draw is the same however neurons are cut into chunks, threads and machines. The words
+ * hold neuron modulo 2^32 and site modulo 2^16: the upper half of that word counts the attempts of nc_poisson. */
+#ifndef NEUROCOMP_PHILOX_H
+#define NEUROCOMP_PHILOX_H
+#include "maths.h"
+#include <stddef.h>
+
+#define NC_BLOCK 128 /* numbers worked on at once where a function needs room for them */
+
+typedef struct {
+    uint32_t a, b, c, d;
+} nc_words;
+
+/* One round: two products of 32 by 32 bits, their halves crossed over and mixed with the key. */
+NC_INLINE nc_words nc_philox_round(nc_words x, uint32_t key_lo, uint32_t key_hi) {
+    const uint64_t p = (uint64_t)UINT32_C(0xd2511f53) * x.a, q = (uint64_t)UINT32_C(0xcd9e8d57) * x.c;
+    const nc_words mixed = {(uint32_t)(q >> 32) ^ x.b ^ key_lo, (uint32_t)q, (uint32_t)(p >> 32) ^ x.d ^ key_hi, (uint32_t)p};
+    return mixed;
+}
+
+/* The key of round `number`: it walks in steps of the golden ratio and of sqrt(3) - 1. */
+NC_INLINE nc_words nc_philox_turn(nc_words x, uint64_t key, uint32_t number) {
+    const uint32_t lo = (uint32_t)key + UINT32_C(0x9e3779b9) * number;
+    const uint32_t hi = (uint32_t)(key >> 32) + UINT32_C(0xbb67ae85) * number;
+    return nc_philox_round(x, lo, hi);
+}
+
+/* Philox 4x32-10; written out, as vector code wants no inner loop */
+NC_INLINE nc_words nc_philox(nc_words x, uint64_t key) {
+    x = nc_philox_turn(x, key, 0);
+    x = nc_philox_turn(x, key, 1);
+    x = nc_philox_turn(x, key, 2);
+    x = nc_philox_turn(x, key, 3);
+    x = nc_philox_turn(x, key, 4);
+    x = nc_philox_turn(x, key, 5);
+    x = nc_philox_turn(x, key, 6);
+    x = nc_philox_turn(x, key, 7);
+    x = nc_philox_turn(x, key, 8);
+    return nc_philox_turn(x, key, 9);
+}
+
+NC_INLINE nc_words nc_draw(uint64_t key, int64_t step, int64_t neuron, int32_t site, uint32_t attempt) {
+    const uint32_t where = ((uint32_t)site & UINT32_C(0xffff)) | attempt << 16;
+    const nc_words counter = {(uint32_t)neuron, (uint32_t)step, (uint32_t)((uint64_t)step >> 32), where};
+    return nc_philox(counter, key);
+}
+
+/* The upper 53 bits of two words as a whole number: 27 and 26 bits, as there are vector conversions of small integers only */
+NC_INLINE double nc_53_bits(uint32_t high, uint32_t low) {
+    return (double)(int32_t)(high >> 5) * 0x1p26 + (double)(int32_t)(low >> 6);
+}
+
+/* A uniform number in [0, 1), a multiple of 2^-53 */
+NC_INLINE double nc_rand(uint64_t key, int64_t step, int64_t neuron, int32_t site) {
+    const nc_words x = nc_draw(key, step, neuron, site, 0);
+    return nc_53_bits(x.a, x.b) * 0x1p-53;
+}
+
+/* A standard normal number, by Box and Muller: sqrt(-2 log(u)) cos(2 pi v) with u in (0, 1] and v in [0, 1) of 53 bits each.
+ * Its tails end at +-8.57, where the normal distribution has 1e-17 left. */
+NC_INLINE double nc_randn(uint64_t key, int64_t step, int64_t neuron, int32_t site) {
+    const nc_words x = nc_draw(key, step, neuron, site, 0);
+    const double u = (nc_53_bits(x.a, x.b) + 1.0) * 0x1p-53;
+    const double quarters = nc_53_bits(x.c, x.d) * 0x1p-51, shifted = quarters + NC_MAGIC;
+    const nc_pair angle = {(quarters - (shifted - NC_MAGIC)) * 0x1.921fb54442d18p+0, 0.0};
+    return __builtin_sqrt(-2.0 * nc_log_normal(u)) * nc_sin_quadrant(angle, nc_bits(shifted) + 1);
+}
+
+/* ---------------------------------------------------------------------------------------------------------------- Poisson */
+
+#define NC_INVERSION 32.0 /* means below: inversion; from here: rejection, which is made for means from 10 on */
+#define NC_NORMAL 1e15    /* means above: the normal distribution, whose error of 1 / sqrt(mean) nobody can measure */
+
+/* The count of partial sums of the distribution that u has reached, for 0 <= mean < NC_INVERSION */
+NC_INLINE double nc_poisson_inversion(double u, double mean) {
+    double count = 0.0, term = nc_exp(-mean), sum = term, before = 0.0;
+    while (u >= sum && sum > before) { /* a sum that grows no more would never reach u */
+        count += 1.0;
+        term *= mean * (1.0 / count);
+        before = sum;
+        sum += term;
+    }
+    return count;
+}
+
+/* log(P(k)) of a mean >= NC_INVERSION: from the factorial, or around the mean by Stirling's series for it */
+static inline double nc_poisson_log(double k, double mean) {
+    if (k < 16.0) {
+        double factorial = 1.0;
+        for (double i = 2.0; i <= k; i += 1.0) factorial *= i;
+        return k * nc_log(mean) - mean - nc_log(factorial);
+    }
+    const double t = (k - mean) / mean, z = 1.0 / (k * k);
+    const double stirling = (1.0 / 12.0 - z * (1.0 / 360.0 - z * (1.0 / 1260.0 - z * (1.0 / 1680.0)))) / k;
+    return -mean * ((1.0 + t) * nc_log1p(t) - t) - 0.5 * nc_log(6.283185307179586 * k) - stirling;
+}
+
+/* Transformed rejection with squeeze, PTRS: Hoermann, Insurance: Mathematics and Economics 12 (1993) 39-45; each attempt has
+ * its own counter */
+static inline double nc_poisson_rejection(uint64_t key, int64_t step, int64_t neuron, int32_t site, double mean) {
+    const double b = 0.931 + 2.53 * __builtin_sqrt(mean), a = -0.059 + 0.02483 * b;
+    const double inverse_alpha = 1.1239 + 1.1328 / (b - 3.4), inside = 0.9277 - 3.6224 / (b - 2.0);
+    for (uint32_t attempt = 0; attempt < 65536; attempt++) {
+        const nc_words x = nc_draw(key, step, neuron, site, attempt);
+        const double u = nc_53_bits(x.a, x.b) * 0x1p-53 - 0.5, v = nc_53_bits(x.c, x.d) * 0x1p-53;
+        const double edge = 0.5 - nc_magnitude(u), k = nc_floor((2.0 * a / edge + b) * u + mean + 0.43);
+        if (edge >= 0.07 && v <= inside) return k;
+        if (!(k >= 0.0) || (edge < 0.013 && v > edge)) continue;
+        if (nc_log(v * inverse_alpha / (a / (edge * edge) + b)) <= nc_poisson_log(k, mean)) return k;
+    }
+    return nc_floor(mean); /* an attempt fails with a probability below 0.3 */
+}
+
+/* A Poisson count for a mean >= NC_INVERSION */
+static inline double nc_poisson_large(uint64_t key, int64_t step, int64_t neuron, int32_t site, double mean) {
+    if (mean <= NC_NORMAL) return nc_poisson_rejection(key, step, neuron, site, mean);
+    return mean < INFINITY ? nc_round(mean + __builtin_sqrt(mean) * nc_randn(key, step, neuron, site)) : mean;
+}
+
+/* A Poisson count; 0 where the mean is 0, negative or NaN */
+NC_INLINE double nc_poisson(uint64_t key, int64_t step, int64_t neuron, int32_t site, double mean) {
+    if (!(mean > 0.0)) return 0.0;
+    if (mean >= NC_INVERSION) return nc_poisson_large(key, step, neuron, site, mean);
+    return nc_poisson_inversion(nc_rand(key, step, neuron, site), mean);
+}
+
+/* nc_poisson_inversion of n numbers in vector code: all go on until none has a sum to pass. Other means give 0. */
+NC_INLINE void nc_poisson_inversions(ptrdiff_t n, const double *u, const double *mean, double *counts) {
+    double rate[NC_BLOCK], term[NC_BLOCK], sum[NC_BLOCK];
+    int64_t more = 0;
+    for (ptrdiff_t j = 0; j < n; j++) {
+        rate[j] = (mean[j] > 0.0) & (mean[j] < NC_INVERSION) ? mean[j] : 0.0;
+        term[j] = sum[j] = nc_exp(-rate[j]);
+        counts[j] = 0.0;
+        more |= u[j] >= sum[j];
+    }
+    for (double count = 1.0; more; count += 1.0) {
+        const double inverse = 1.0 / count;
+        more = 0;
+        for (ptrdiff_t j = 0; j < n; j++) {
+            const double before = sum[j];
+            counts[j] += u[j] >= before ? 1.0 : 0.0;
+            term[j] *= rate[j] * inverse;
+            sum[j] = before + term[j] > before ? before + term[j] : 1.0;
+            more |= u[j] >= sum[j];
+        }
+    }
+}
+
+/* out[j] = nc_poisson(key, step, first + j, site, mean[j]) for n neurons, in vector code where means are below NC_INVERSION */
+NC_INLINE void nc_poisson_fill(
+    ptrdiff_t n, uint64_t key, int64_t step, int64_t first, int32_t site, const double *mean, double *out
+) {
+    double u[NC_BLOCK];
+    for (ptrdiff_t at = 0; at < n; at += NC_BLOCK) {
+        const ptrdiff_t size = n - at < NC_BLOCK ? n - at : NC_BLOCK;
+        for (ptrdiff_t j = 0; j < size; j++) u[j] = nc_rand(key, step, first + at + j, site);
+        nc_poisson_inversions(size, u, mean + at, out + at);
+        for (ptrdiff_t j = 0; j < size; j++) {
+            const double large = mean[at + j];
+            if (large >= NC_INVERSION) out[at + j] = nc_poisson_large(key, step, first + at + j, site, large);
+        }
+    }
+}
+
+#endif
