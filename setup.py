@@ -21,7 +21,7 @@ ROOMS = ("ir", "backends", "kernels")
 
 
 def generate_updates() -> None:
-    """Write kernels/updates.pyx from the built-in models, importing only the text half of the compiler."""
+    """Write kernels/updates.pyx and rules.pyx from the built-in models and rules, importing only the text half of the compiler."""
     for name, folder in (
         ("neurocomp", ROOT),
         ("neurocomp.ir", ROOT / "ir"),
@@ -32,10 +32,12 @@ def generate_updates() -> None:
         module.__path__ = [str(folder)]
         sys.modules[name] = module
     from neurocomp.backends.cpu.codegen import builtin_module
+    from neurocomp.backends.cpu.rulegen import builtin_rules_module
 
-    text, target = builtin_module(), ROOT / "kernels" / "updates.pyx"
-    if not target.exists() or target.read_text() != text:
-        target.write_text(text)
+    for name, text in (("updates.pyx", builtin_module()), ("rules.pyx", builtin_rules_module())):
+        target = ROOT / "kernels" / name
+        if not target.exists() or target.read_text() != text:
+            target.write_text(text)
 
 
 def extensions() -> list[Extension]:
@@ -44,13 +46,12 @@ def extensions() -> list[Extension]:
 
     debug = os.environ.get("NC_DEBUG") == "1"
     flags = [*(("-O1", "-g") if debug else FAST), *EXACT, "-pthread"]
-    headers = sorted(map(str, (ROOT / "kernels").glob("*.h")))
     modules = [
         Extension(
             f"neurocomp.kernels.{source.stem}",
             [f"kernels/{source.name}"],
             include_dirs=["kernels", numpy.get_include()],
-            depends=headers,
+            depends=[f"kernels/{header.name}" for header in sorted((ROOT / "kernels").glob("*.h"))],
             extra_compile_args=flags,
             extra_link_args=["-pthread"],
         )

@@ -26,6 +26,7 @@ FEATURES: Mapping[str, str] = {
     "synapse_delays": "a delay per synapse",
     "resume": "continue from the state a run ended in; step()",
     "threads": "several threads, with the same spikes",
+    "plasticity": "synapses that learn",
 }
 
 
@@ -39,7 +40,10 @@ class Support:
 
 @dataclass(frozen=True)
 class Record:
-    """What to keep of a run. spikes: names of nodes; states: (population, state variable), after every `every`-th step."""
+    """What to keep of a run.
+
+    spikes: names of nodes. states: (population, state variable) or (plastic projection, "w"), after every `every`-th step.
+    """
 
     spikes: tuple[str, ...] = ()
     states: tuple[tuple[str, str], ...] = ()
@@ -81,6 +85,9 @@ class Executable(Protocol):
     def reset(self) -> None:
         """Back to the initial state and step 0."""
 
+    def weights(self, name: str) -> NDArray[np.float64]:
+        """(k,) the current weights of a plastic projection, one a synapse in the connectivity's order."""
+
 
 class Backend(Protocol):
     """A way to run networks. `features` says for each of `FEATURES` whether it is supported, with the reason."""
@@ -120,6 +127,8 @@ def needs(net: Network) -> Needs:
     for projection in net.projections.values():
         if np.ndim(projection.delay):
             result.add("synapse_delays", f"projection '{projection.name}'")
+        if projection.learning is not None:
+            result.add("plasticity", f"projection '{projection.name}'")
     return result
 
 
@@ -173,6 +182,11 @@ def readable_state(population: Population, name: str, stored: NDArray[Any]) -> N
 def check_states(net: Network, states: Sequence[tuple[str, str]]) -> None:
     """Refuse recordings of states that do not exist."""
     for name, state in states:
+        projection = net.projections.get(name)
+        if projection is not None and projection.learning is None:
+            raise InputError(f"cannot record '{name}.{state}': this projection does not learn; its weights stay as they are")
+        if projection is not None and state == "w":
+            continue
         population = net.populations.get(name)
         if population is None:
             raise InputError(f"cannot record '{name}.{state}': there is no population '{name}'")

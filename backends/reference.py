@@ -6,6 +6,7 @@ At machine step s, every population (in any order: all delays are at least 1) do
 2. update  the state by its step program
 3. spike   where the condition holds for the updated state
 4. reset   where it spiked
+5. learn   on projections with plasticity, from the spikes that arrived and those of its own
 
 Sums are exact because weights are integers times a power of two and the grid pass proved the largest sum below 2**53.
 """
@@ -20,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.backends.base import FEATURES, Counters, Record, Result, Support, initial_state, readable_state, run_in_turn
+from neurocomp.backends.plastic import PlasticSynapses
 from neurocomp.backends.steps import advance, moment
 from neurocomp.ir.events import Events
 from neurocomp.ir.network import Input, Network, Projection
@@ -53,8 +55,10 @@ class ReferenceExecutable:
     def __init__(self, net: Network) -> None:
         self.net = net
         self.steps = {name: advance(p.program.form) for name, p in net.populations.items() if p.program is not None}
-        self.matrices = {name: projection.by_delay() for name, projection in net.projections.items()}
-        self.memory = max((p.max_delay for p in net.projections.values()), default=1) + net.max_lag + 1
+        fixed = {name: x for name, x in net.projections.items() if x.learning is None}
+        self.matrices = {name: projection.by_delay() for name, projection in fixed.items()}
+        self.plastic = {name: PlasticSynapses(x, net.exponent(x.post)) for name, x in net.projections.items() if x.learning}
+        self.memory = net.longest_delay + net.max_lag + 1
         self.reset()
 
     def reset(self) -> None:
@@ -62,6 +66,8 @@ class ReferenceExecutable:
         self.now = 0
         self.state = {name: initial_state(population) for name, population in self.net.populations.items()}
         self.spikes: dict[str, dict[int, Array]] = {name: {} for name in self.net.nodes}  # node -> machine step -> vector
+        for synapses in self.plastic.values():
+            synapses.reset()
 
     def run_batch(self, samples: Sequence[Mapping[str, Events]], steps: int, record: Record) -> list[Result]:
         """One sample after the other, each from the initial state."""
@@ -80,8 +86,10 @@ class ReferenceExecutable:
                 spikes = rasters[name][t] if isinstance(node, Input) else self._update(name, step, log)
                 self.spikes[name][step] = spikes
                 log.add_spikes(name, t, spikes)
+                self._learn(name, step, spikes)
                 if not isinstance(node, Input):
                     log.add_states(name, t, self.state[name])
+                    log.add_weights(name, t, self.plastic)
             self._forget(step)
         self.now += steps
         return log.result(time.perf_counter() - began)
@@ -104,14 +112,37 @@ class ReferenceExecutable:
         inputs[names[0]] += population.bias_vector()
         for projection in self.net.incoming(name):
             a = inputs[projection.receptor or names[0]]
+            log.add_events(projection, step, self.spikes[projection.pre])
+            if projection.name in self.plastic:
+                a += self.plastic[projection.name].input(self._arrivals(projection, step))
+                continue
             for delay, matrix in self.matrices[projection.name]:
                 spikes = self.spikes[projection.pre].get(step - delay)
                 if spikes is None or not spikes.any():
                     continue
                 sums = matrix @ spikes
                 a += np.floor(np.ldexp(sums, -projection.shift)) if projection.shift else sums
-            log.add_events(projection, step, self.spikes[projection.pre])
         return inputs
+
+    def _arrivals(self, projection: Projection, step: int) -> Array:
+        """(delays, n_pre): which spikes arrive over a plastic projection at this machine step."""
+        past, nothing = self.spikes[projection.pre], np.zeros(projection.connectivity.n_pre)
+        return np.array([past.get(step - d, nothing) for d in self.plastic[projection.name].delays]) != 0
+
+    def _learn(self, name: str, step: int, spikes: Array) -> None:
+        for projection in self.net.incoming(name):
+            if projection.name not in self.plastic:
+                continue
+            plasticity, reward = projection.plasticity, 0.0
+            if plasticity is not None and plasticity.reward is not None:
+                sent = self.spikes[plasticity.reward].get(step - plasticity.reward_delay)
+                reward = 0.0 if sent is None else float(sent[0])
+            t = step - self.net.node(name).lag
+            self.plastic[projection.name].learn(t, self._arrivals(projection, step), spikes != 0, reward)
+
+    def weights(self, name: str) -> Array:
+        """The current weights of a plastic projection, one a synapse."""
+        return self.plastic[name].weights
 
     def _forget(self, step: int) -> None:
         for past in self.spikes.values():
@@ -139,6 +170,12 @@ class _Log:
             if key[0] == name and (t + 1) % self.record.every == 0:
                 trace.append(state[key[1]])
 
+    def add_weights(self, name: str, t: int, plastic: Mapping[str, PlasticSynapses]) -> None:
+        for key, trace in self.traces.items():
+            learning = key[0] in plastic and self.net.projections[key[0]].post == name
+            if learning and (t + 1) % self.record.every == 0:
+                trace.append(plastic[key[0]].weights.copy())
+
     def add_events(self, projection: Projection, step: int, past: Mapping[int, Array]) -> None:
         for delay, lengths in self.lengths[projection.name]:
             spikes = past.get(step - delay)
@@ -154,6 +191,10 @@ class _Log:
             spikes[name] = Events(times, ids, node.shape, self.steps, payload)
         states = {}
         for key, trace in self.traces.items():
+            if key[0] in self.net.projections:
+                shape = self.net.projections[key[0]].connectivity.weights.shape
+                states[key] = np.array(trace).reshape(-1, *shape)
+                continue
             population = self.net.populations[key[0]]
             full = np.array([np.broadcast_to(x, (population.size,)) for x in trace]).reshape(-1, population.size)
             states[key] = readable_state(population, key[1], full)

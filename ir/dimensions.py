@@ -166,20 +166,16 @@ def _exponent(node: ast.expr) -> Exponent:
 
 def readable(dimension: Dimension) -> str:
     """The dimension in the units people use: `V`, `S`, `V/s`; "1" for a plain number."""
-    best: dict[str, Exponent] | None = None
-    for symbol in (None, *_COMPOSITE):
-        rest = dimension if symbol is None else dimension / SYMBOLS[symbol]
-        powers = {**({} if symbol is None else {symbol: 1}), **_electrical(rest)}
-        if best is None or _length(powers) < _length(best):
-            best = powers
-    assert best is not None
+    ways: list[dict[str, Exponent]] = [_electrical(dimension)]
+    ways += ({symbol: 1, **_electrical(dimension / SYMBOLS[symbol])} for symbol in _COMPOSITE)
+    best = min(ways, key=_length)
     over = [_power(symbol, power) for symbol, power in best.items() if power > 0]
     under = [_power(symbol, -power) for symbol, power in best.items() if power < 0]
     return "/".join(["*".join(over) or "1", *under])
 
 
-def _length(powers: Mapping[str, Exponent]) -> float:
-    return sum(abs(float(power)) for power in powers.values())
+def _length(powers: Mapping[str, Exponent]) -> Fraction:
+    return sum((abs(Fraction(power)) for power in powers.values()), Fraction(0))
 
 
 def _electrical(dimension: Dimension) -> dict[str, Exponent]:
@@ -191,7 +187,7 @@ def _electrical(dimension: Dimension) -> dict[str, Exponent]:
 
 
 def _power(symbol: str, power: Exponent) -> str:
-    if power == 1:
-        return symbol
-    decimal = f"{float(power):g}"
+    if power.denominator == 1:
+        return symbol if power == 1 else f"{symbol}^{power}"
+    decimal = f"{power.numerator / power.denominator:g}" if -1000 < power < 1000 else "0"
     return f"{symbol}^{decimal}" if Fraction(decimal) == power else f"{symbol}^({power})"

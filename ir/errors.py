@@ -60,6 +60,14 @@ class PrecisionWarning(UserWarning):
     """Weights became 0 because they are too small for the numbers a population's input is kept in."""
 
 
+class NumpyFallbackWarning(UserWarning):
+    """A model of the user's runs in NumPy inside the compiled kernel, because this machine cannot compile it."""
+
+
+class CacheWarning(UserWarning):
+    """A model of the user's was compiled, but could not be kept for the next process."""
+
+
 class RetimeError(CompileError):
     """A cycle has less delay than hops, so no assignment of lags exists.
 

@@ -229,12 +229,12 @@ def parse_condition(text: str, arithmetic: str = "float") -> Expr:
 
 def parse_number(text: str, arithmetic: str = "float") -> Expr:
     """Parse an expression whose value is a number."""
-    return _number(_one_line(text), 0, arithmetic)
+    return _number(one_line(text), 0, arithmetic)
 
 
 def parse_expression(text: str, arithmetic: str = "float") -> Expr:
     """Parse one expression. Raises `EquationError` that points at the column of what is not allowed."""
-    return _expression(_one_line(text), 0, arithmetic)
+    return _expression(one_line(text), 0, arithmetic)
 
 
 def parse_statements(text: str, arithmetic: str = "float") -> tuple[Assign, ...]:
@@ -264,7 +264,8 @@ def parse_equations(text: str, arithmetic: str = "float") -> tuple[Assign, ...]:
     return tuple(result)
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """An expression's text as errors show it."""
     return text.strip().replace("\n", " ")
 
 

@@ -16,6 +16,7 @@ from neurocomp.ir.expressions import (
     check_identifier,
     name_nodes,
     names,
+    one_line,
     parse_condition,
     parse_equations,
     parse_number,
@@ -127,9 +128,9 @@ class NeuronModel:
         """Every expression of a step, with the place where it stands and its text."""
         yield from ((x.target, x.source, x.value) for x in self._updates)
         if self.spike is not None:
-            yield "spike", self.spike.strip(), self._parsed("spike", parse_condition, self.spike)
+            yield "spike", one_line(self.spike), self._parsed("spike", parse_condition, self.spike)
         if self.payload:
-            yield "payload", self.payload.strip(), self._parsed("payload", parse_number, self.payload)
+            yield "payload", one_line(self.payload), self._parsed("payload", parse_number, self.payload)
         for rule, text in self.resets.items():
             for assign in self._parsed(f"reset '{rule}'", parse_statements, text):
                 if assign.target not in self.state:
@@ -139,10 +140,10 @@ class NeuronModel:
     def _of_parameters(self) -> Iterator[tuple[str, str, Expr]]:
         """Every expression of parameters alone."""
         for state, text in self.initial.items():
-            yield f"initial {state}", text.strip(), self._parsed(f"initial {state}", parse_number, text)
+            yield f"initial {state}", one_line(text), self._parsed(f"initial {state}", parse_number, text)
         for constraint in self.constraints:
             where = f"constraint '{constraint}'"
-            yield where, constraint.strip(), self._parsed(where, parse_condition, constraint)
+            yield where, one_line(constraint), self._parsed(where, parse_condition, constraint)
 
     def _parsed(self, where: str, parse: Callable[[str, str], T], text: str) -> T:
         try:

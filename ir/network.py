@@ -12,12 +12,13 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from neurocomp.ir.connectivity import Connectivity, Dense, OneToOne, Sparse, frozen_array
+from neurocomp.ir.connectivity import Connectivity, Dense, Floats, OneToOne, Sparse, frozen_array
 from neurocomp.ir.distributions import Distribution
 from neurocomp.ir.errors import ModelError
 from neurocomp.ir.events import from_data
 from neurocomp.ir.integrators import INTEGRATORS
 from neurocomp.ir.model import Neuron, NeuronModel
+from neurocomp.ir.plasticity import LearningProgram, Plasticity
 from neurocomp.ir.program import StepProgram
 
 
@@ -133,7 +134,8 @@ class LoihiSynapse:
 class Projection:
     """Synapses from `pre` to `post`. delay: steps, an int or an int64 array shaped as the connectivity's weights.
 
-    receptor: the input of the target they add to, "" where it has only one.
+    receptor: the input of the target they add to, "" where it has only one. plasticity: how they learn, None for fixed weights;
+    `discretise` writes its numbers to `learning`.
     shift: the sum of each step and delay is shifted right by this many bits before it is added (Loihi only).
     """
 
@@ -145,6 +147,14 @@ class Projection:
     loihi: LoihiSynapse | None = None
     shift: int = 0
     receptor: str = ""
+    plasticity: Plasticity | None = None
+    learning: LearningProgram | None = None
+
+    @property
+    def largest_weights(self) -> Floats:
+        """The largest absolute value each weight can ever have, shaped as the connectivity's weights."""
+        weights = np.abs(self.connectivity.weights)
+        return weights if self.plasticity is None else np.full_like(weights, self.plasticity.largest)
 
     def by_delay(self) -> list[tuple[int, Any]]:
         """(delay, W) pairs, W of shape (n_post, n_pre), dense or sparse; synapses of one pair and delay add up."""
@@ -243,14 +253,18 @@ class Network:
         name: str | None = None,
         loihi: LoihiSynapse | None = None,
         receptor: str = "",
+        plasticity: Plasticity | None = None,
     ) -> Projection:
         """Add a projection.
 
         connectivity: a `Connectivity`; a matrix (n_post, n_pre) is taken as Dense, a scipy sparse matrix as Sparse.
         delay: steps (int), seconds (float, a multiple of dt), or an array of either with one entry per synapse, shaped as
         the connectivity's weights (for Sparse also a matrix (n_post, n_pre)). 0 means within the same step, as in trained
-        layered networks; recurrence needs >= 1. receptor: which input of the target, where its model has several.
+        layered networks; recurrence needs >= 1. receptor: which input of the target, where its model has several. plasticity:
+        how the weights learn, such as `nc.STDP(...)`; the given weights are where they start.
         """
+        if plasticity is not None and not isinstance(plasticity, Plasticity):
+            raise ModelError(f"plasticity= takes a rule with its numbers, such as nc.STDP(), not {plasticity!r:.60}")
         source, target = (self._name_of(x) for x in (pre, post))
         connectivity = _connectivity(connectivity)
         for end in (source, target):
@@ -264,7 +278,10 @@ class Network:
         delay = _listed_delays(connectivity, delay)
         if label in self.projections:
             raise ModelError(f"there is already a projection '{label}'; give another name=")
-        projection = Projection(label, source, target, connectivity, self._steps(label, delay), loihi, receptor=receptor)
+        steps = self._steps(label, delay)
+        projection = Projection(
+            label, source, target, connectivity, steps, loihi, receptor=receptor, plasticity=plasticity
+        )
         self.graph.add_edge(source, target, key=label, projection=projection)
         return projection
 
@@ -294,7 +311,11 @@ class Network:
             self._add(renamed)
         for projection in other.projections.values():
             pre, post, label = names[projection.pre], names[projection.post], f"{prefix}.{projection.name}"
-            self.graph.add_edge(pre, post, key=label, projection=replace(projection, name=label, pre=pre, post=post))
+            plasticity = projection.plasticity
+            if plasticity is not None and plasticity.reward is not None:
+                plasticity = replace(plasticity, reward=names[plasticity.reward])
+            moved = replace(projection, name=label, pre=pre, post=post, plasticity=plasticity)
+            self.graph.add_edge(pre, post, key=label, projection=moved)
         self.outputs |= {f"{prefix}.{name}": names[node] for name, node in other.outputs.items()}
         return names
 
@@ -334,6 +355,17 @@ class Network:
     def outgoing(self, name: str) -> list[Projection]:
         """Projections from an input or population."""
         return [data["projection"] for _, _, data in self.graph.out_edges(name, data=True)]
+
+    @property
+    def longest_delay(self) -> int:
+        """The longest way in steps of a spike or reward, at least 1."""
+        rewards = (x.plasticity.reward_delay for x in self.projections.values() if x.plasticity is not None)
+        return max((1, *(x.max_delay for x in self.projections.values()), *rewards))
+
+    def exponent(self, name: str) -> int:
+        """Of the grid of a compiled population's input."""
+        grid = self.populations[name].grid
+        return 0 if grid is None else grid.exponent
 
     @property
     def max_lag(self) -> int:

@@ -22,6 +22,7 @@ from neurocomp.ir.convolution import AvgPool2d, Conv1d, Conv2d, SumPool2d
 from neurocomp.ir.errors import FileFormatError
 from neurocomp.ir.model import Neuron, NeuronModel
 from neurocomp.ir.network import Change, Grid, Input, LoihiSynapse, Network, Population, Projection
+from neurocomp.ir.plasticity import LearningProgram, Plasticity, PlasticityRule, RuleForm, Trace
 from neurocomp.ir.program import StepForm, StepProgram
 from neurocomp.ir.verify import verify
 
@@ -41,6 +42,11 @@ _DATACLASSES: Mapping[str, type[Any]] = {
         Change,
         Neuron,
         NeuronModel,
+        Trace,
+        PlasticityRule,
+        Plasticity,
+        RuleForm,
+        LearningProgram,
         StepForm,
         StepProgram,
         ex.Assign,

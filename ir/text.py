@@ -51,8 +51,18 @@ def _projection(projection: Projection) -> str:
     default = f"{projection.pre}->{projection.post}"
     label = "" if projection.name == default else f' "{projection.name}"'
     extra += f" receptor={projection.receptor}" if projection.receptor else ""
+    extra += _plasticity(projection)
     bias = " bias" if projection.connectivity.bias is not None else ""
     return f"  {projection.pre} -> {projection.post}{label}: {projection.connectivity.describe()}{bias} delay={shown}{extra}"
+
+
+def _plasticity(projection: Projection) -> str:
+    plasticity = projection.plasticity
+    if plasticity is None:
+        return ""
+    numbers = " ".join(f"{name}={value:g}" for name, value in plasticity.parameters.items())
+    reward = f" reward={plasticity.reward} delay={plasticity.reward_delay}" if plasticity.reward else ""
+    return f" learns by {plasticity.rule.name} {numbers}{reward}"
 
 
 def _shape(shape: tuple[int, ...]) -> str:

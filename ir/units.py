@@ -30,6 +30,7 @@ from neurocomp.ir.expressions import (
     Unary,
     children,
     names,
+    one_line,
     parse_condition,
     parse_equations,
     parse_number,
@@ -44,6 +45,7 @@ T = TypeVar("T", Expr, tuple[Assign, ...])
 
 # The order in which claims are taken. Where some contradict each other the last one is blamed, so the surest come first.
 EQUAL, DEMAND, LITERAL, IF_KNOWN = range(4)
+ZERO = "0"  # begins the names of the dimensions of literal zeros
 KEEPS = ("abs", "wrap24", "clip24", "decay12", "shift")  # functions whose value has the dimension of their first argument
 AGREE = ("min", "max", "where")  # functions whose last two arguments have the dimension of their value
 
@@ -88,8 +90,8 @@ def _resolve(expr: Expr, units: set[str]) -> Expr:
 def check(model: NeuronModel) -> None:
     """Raise `EquationError` for a unit that is none, and where dimensions contradict each other."""
     solution = _solve(model)
-    if solution is not None and solution.wrong is not None:
-        wrong = solution.wrong
+    if solution is not None and solution.wrong:
+        wrong = min(solution.wrong, key=lambda claim: claim.order)
         message = f"model {model.name}, {wrong.text.place}: {wrong.say(solution, unit_names(model))}"
         raise EquationError(message, wrong.text.source, wrong.column)
 
@@ -159,7 +161,7 @@ class _Text:
 
 
 def _texts(model: NeuronModel, known: Mapping[str, Dimension]) -> Iterator[_Text]:
-    """All expressions of a model, as written."""
+    """All expressions of a model, as written; the equations first, as they say best what their states are."""
 
     def assigned(place: str, text: str) -> Iterator[_Text]:
         for x in parse_statements(text, model.arithmetic):
@@ -167,24 +169,23 @@ def _texts(model: NeuronModel, known: Mapping[str, Dimension]) -> Iterator[_Text
             rank = DEMAND if x.target in model.state else EQUAL
             yield _Text(place, x.value, x.source, x.column, known[x.target], complaint, rank)
 
-    yield from assigned("before", model.before)
     for x in parse_equations(model.equations, model.arithmetic):
         complaint = f"the right-hand side is {{right}}, but d{x.target}/dt is {{left}}"
         yield _Text(f"d{x.target}/dt", x.value, x.source, x.column, known[x.target] / SECOND, complaint)
-    yield from assigned("step", model.step)
-    yield from assigned("after", model.after)
+    for place, text in (("step", model.step), ("before", model.before), ("after", model.after)):
+        yield from assigned(place, text)
     if model.spike is not None:
-        yield _Text("spike", parse_condition(model.spike, model.arithmetic), model.spike.strip())
+        yield _Text("spike", parse_condition(model.spike, model.arithmetic), one_line(model.spike))
     if model.payload:
         value = parse_number(model.payload, model.arithmetic)
-        yield _Text("payload", value, model.payload.strip(), 0, ONE, "a payload is a plain number, not {right}", IF_KNOWN)
+        yield _Text("payload", value, one_line(model.payload), 0, ONE, "a payload is a plain number, not {right}", IF_KNOWN)
     for rule, text in model.resets.items():
         yield from assigned(f"reset '{rule}'", text)
     for state, text in model.initial.items():
         complaint = f"cannot start {state}, which is {{left}}, at {{right}}"
-        yield _Text(f"initial {state}", parse_number(text, model.arithmetic), text.strip(), 0, known[state], complaint)
+        yield _Text(f"initial {state}", parse_number(text, model.arithmetic), one_line(text), 0, known[state], complaint)
     for constraint in model.constraints:
-        yield _Text(f"constraint '{constraint}'", parse_condition(constraint, model.arithmetic), constraint.strip())
+        yield _Text(f"constraint '{constraint}'", parse_condition(constraint, model.arithmetic), one_line(constraint))
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +197,7 @@ class _Claim:
     right: Dimension
     complaint: str
     rank: int
+    order: int  # in the text
     column: int
     number: Expr | None = None  # the side that is a plain number, if one is
 
@@ -203,7 +205,13 @@ class _Claim:
         """The complaint with both dimensions, and the cure where it is likely. `units` are names of units."""
         left, right = solution.reduce(self.left), solution.reduce(self.right)
         message = self.complaint.format(left=readable(left), right=readable(right))
+        if self.text.place == "spike":  # far from what decided them
+            found = {x: solution.solved[f"[{x}]"] for x in names(self.text.value) if f"[{x}]" in solution.solved}
+            message += f" ({', '.join(f'{x} is {readable(unit)}' for x, unit in found.items())})" if found else ""
         unit = readable(right if left == ONE else left).replace("^", "**")
+        bare = sorted(_bare(self.text.value, units))
+        if bare:
+            return f"{message} ({bare[0]} is a unit here, as the model defines no {bare[0]})"
         if isinstance(self.number, Number) and {*re.findall(r"[^\d/*]+", unit)} <= units:
             return f"{message}; a plain number has no unit: write {self.number.value}*{unit}"
         if self.text.place.endswith("/dt") and self.column == self.text.column and right / left == SECOND:
@@ -213,10 +221,10 @@ class _Claim:
 
 @dataclass
 class _Solution:
-    """What the claims taken so far say about unknown dimensions; `wrong` is the first that contradicted them."""
+    """What the claims taken so far say about unknown dimensions; `wrong` are those that contradicted earlier ones."""
 
     solved: dict[str, Dimension] = field(default_factory=dict)
-    wrong: _Claim | None = None
+    wrong: list[_Claim] = field(default_factory=list)
 
     def reduce(self, dimension: Dimension) -> Dimension:
         """The dimension with all that is known put in."""
@@ -230,9 +238,9 @@ class _Solution:
         """Let the claim settle an unknown, or find that it holds, or that it is wrong."""
         rest = self.reduce(claim.left / claim.right)
         if not rest.unknowns:
-            self.wrong = self.wrong or (claim if rest.powers else None)
+            self.wrong += [claim] if rest.powers else []
         elif claim.rank != IF_KNOWN:
-            symbol = min(rest.unknowns, key=lambda x: not x.startswith("[0"))  # that of a zero, if there is one
+            symbol = min(rest.unknowns, key=lambda x: not x.startswith(f"[{ZERO}"))  # that of a zero, if there is one
             power = rest.powers[symbol]
             value = Dimension({x: y for x, y in rest.powers.items() if x != symbol})
             self._settle(symbol, value ** (-power if power in (1, -1) else Fraction(-1) / power))
@@ -250,7 +258,7 @@ class _Reader:
 
     text: _Text
     known: Mapping[str, Dimension]
-    zeros: Iterator[int]
+    zeros: Iterator[int]  # numbers them: each is an unknown of its own, as 0 fits anything
     claims: list[_Claim]
 
     def read(self) -> None:
@@ -261,10 +269,10 @@ class _Reader:
 
     def _claim(self, left: Dimension, right: Dimension, complaint: str, rank: int, column: int, number: Expr | None) -> None:
         rank = rank if number is None else max(rank, LITERAL)
-        self.claims.append(_Claim(self.text, left, right, complaint, rank, column, number))
+        self.claims.append(_Claim(self.text, left, right, complaint, rank, len(self.claims), column, number))
 
-    def _demand_none(self, what: str, arg: Expr, column: int) -> None:
-        self._claim(self.dimension(arg), ONE, f"{what} must be a plain number, not {{left}}", DEMAND, column, None)
+    def _demand_none(self, demand: str, arg: Expr, column: int) -> None:
+        self._claim(self.dimension(arg), ONE, f"{demand}, not {{left}}", DEMAND, column, None)
 
     def _agree(self, left: Expr, right: Expr, complaint: str, column: int) -> Dimension:
         first, second = self.dimension(left), self.dimension(right)
@@ -276,7 +284,7 @@ class _Reader:
         """The dimension of an expression, in terms of what is not known yet."""
         match expr:
             case Number(value):
-                return ONE if value else _unknown(f"0 {next(self.zeros)}")  # zero fits anything
+                return ONE if value else _unknown(f"{ZERO} {next(self.zeros)}")
             case Name(name):
                 return self.known[name]
             case Unary(_, operand):
@@ -290,7 +298,7 @@ class _Reader:
             case Binary("-", left, right):
                 return self._agree(left, right, "cannot subtract {right} from {left}", expr.column)
             case Binary(op, left, right):
-                self._demand_none(f"the right side of {op}", right, expr.column)
+                self._demand_none(f"{op} needs a plain number on its right", right, expr.column)
                 return self.dimension(left)
             case Compare(_, left, right):
                 self._agree(left, right, "cannot compare {left} with {right}", expr.column)
@@ -313,15 +321,38 @@ class _Reader:
             return self.dimension(args[0]) ** Fraction(1, 2)
         if function == "pow" and (exponent := _constant(args[1])) is not None:
             return self.dimension(args[0]) ** exponent
+        demand = "a power that changes needs plain numbers" if function == "pow" else f"{function}() needs a plain number"
         for arg in args[1:] if function in KEEPS else args:
-            what = f"what {function}() gets" if function != "pow" else "what is raised to a changing power, and the power,"
-            self._demand_none(what, arg, call.column)
+            self._demand_none(demand, arg, call.column)
         return self.dimension(args[0]) if function in KEEPS else ONE
 
 
 def _plain(expr: Expr) -> Expr | None:
     """The expression, if it is made of literals only."""
     return expr if next(names(expr), None) is None else None
+
+
+def _bare(expr: Expr, units: set[str]) -> set[str]:
+    """Units of one letter that stand without a number: perhaps the user meant a state or a parameter."""
+    if _is_quantity(expr, units) and not isinstance(expr, Name) and _has_number(expr):
+        return set()
+    if isinstance(expr, Name):
+        return {expr.id} & units if len(expr.id) == 1 else set()
+    return {name for child in children(expr) for name in _bare(child, units)}
+
+
+def _is_quantity(expr: Expr, units: set[str]) -> bool:
+    """Whether the expression is made of numbers and units only, such as 3 * V / s."""
+    match expr:
+        case Name(name):
+            return name in units
+        case Binary("*" | "/"):
+            return all(_is_quantity(side, units) for side in children(expr))
+    return isinstance(expr, Number)
+
+
+def _has_number(expr: Expr) -> bool:
+    return isinstance(expr, Number) or any(_has_number(child) for child in children(expr))
 
 
 def _constant(expr: Expr) -> Exponent | None:

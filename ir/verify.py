@@ -10,6 +10,7 @@ import numpy as np
 from neurocomp.ir.errors import Problem, VerificationError
 from neurocomp.ir.expressions import parse_condition
 from neurocomp.ir.network import Input, LoihiSynapse, Network, Population, Projection
+from neurocomp.ir.plasticity import Plasticity
 from neurocomp.ir.printers.numpy import numpy_value
 
 MAX_DELAY = 1_000_000
@@ -112,6 +113,49 @@ def _receptors(net: Network) -> Iterator[Problem]:
     for population in net.populations.values():
         if population.neuron.model.receptors and np.any(np.asarray(population.bias) != 0):
             yield Problem(population.name, "a population with receptors takes no bias; use a parameter of its model")
+
+
+def _plasticity(net: Network) -> Iterator[Problem]:
+    for projection in net.projections.values():
+        plasticity = projection.plasticity
+        if plasticity is None:
+            continue
+        yield from _learnable(net, projection)
+        low, high = plasticity.bounds
+        weights = projection.connectivity.weights
+        outside = weights[(weights < low) | (weights > high)]
+        if len(outside):
+            yield Problem(
+                projection.name, f"weight {outside[0]:g} starts outside w_min..w_max = {low:g}..{high:g} of its plasticity"
+            )
+        if plasticity.reward is not None:
+            yield from _reward(net, projection, plasticity)
+
+
+def _learnable(net: Network, projection: Projection) -> Iterator[Problem]:
+    kind, post = projection.connectivity.kind, net.nodes.get(projection.post)
+    shared = getattr(projection.connectivity, "columns", None) is not None
+    if kind not in ("Dense", "Sparse", "OneToOne") or shared:
+        yield Problem(projection.name, f"{kind} shares its weights among synapses, which cannot learn; use connectivity.expand()")
+    if projection.connectivity.bias is not None:
+        yield Problem(projection.name, "a plastic projection takes no bias; give it to the population")
+    if isinstance(post, Population) and post.neuron.model.spike is None:
+        yield Problem(projection.name, f"'{post.name}' never spikes ({post.neuron.model.name}), so nothing can be learned")
+    if isinstance(post, Population) and post.neuron.model.arithmetic == "loihi":
+        yield Problem(projection.name, "plasticity onto neurons of Loihi's arithmetic is not available; use a float neuron")
+    pre = net.nodes.get(projection.pre)
+    if pre is not None and pre.graded:
+        yield Problem(projection.name, f"'{pre.name}' sends graded spikes; a plastic projection takes plain ones")
+
+
+def _reward(net: Network, projection: Projection, plasticity: Plasticity) -> Iterator[Problem]:
+    source = net.nodes.get(plasticity.reward or "")
+    if source is None:
+        yield Problem(projection.name, f"its reward comes from '{plasticity.reward}', which does not exist")
+    elif source.size != 1:
+        yield Problem(projection.name, f"its reward comes from '{source.name}', which has {source.size} neurons, not one")
+    if plasticity.reward_delay < 0:
+        yield Problem(projection.name, f"reward_delay {plasticity.reward_delay} is negative")
 
 
 def _delays(net: Network) -> Iterator[Problem]:
@@ -219,6 +263,7 @@ RULES: tuple[Callable[[Network], Iterator[Problem]], ...] = (
     _projection_shapes,
     _projection_numbers,
     _receptors,
+    _plasticity,
     _delays,
     _parameters,
     _max_payload,

@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int64_t, uintptr_t
 
+from neurocomp.kernels.learning cimport Block, nc_rule
 from neurocomp.kernels.loop cimport Loop, Node, Projection
 
 cdef class Engine:
@@ -9,6 +10,7 @@ cdef class Engine:
     cdef int capacity_nodes, capacity_projections
     cdef int64_t ring          # bound on delays + max_lag + 2
     cdef list keep             # arrays the pointers point into
+    cdef list memories         # traces of plastic projections
     cdef list contexts         # of updates that are not compiled
     cdef int64_t held          # their bytes
     cdef int64_t held_for_synapses
@@ -21,4 +23,6 @@ cdef class Engine:
     cdef uintptr_t _hold(self, array)
     cdef _take_errors(self)
     cdef _start_helpers(self)
+    cdef _fill_block(
+        self, Block* block, const nc_rule* rule, dict given, int64_t rows, int64_t n_post, constants, dict shared)
     cdef _finish_projection(self, int64_t held_before)

@@ -54,6 +54,19 @@ class Engine:
         x_taps: tuple[NDArray[int32], NDArray[int32]],
         receptor: int = 0,
     ) -> None: ...
+    def add_plastic(
+        self,
+        pre: int,
+        post: int,
+        delays: NDArray[int64],
+        rule: object,
+        constants: NDArray[float64],
+        units: float,
+        blocks: list[dict[str, NDArray[Any]]],
+        reward: int = -1,
+        reward_delay: int = 0,
+        receptor: int = 0,
+    ) -> None: ...
     def synapse_bytes(self) -> int: ...
     def seal(self) -> None: ...
     def reset(self) -> None: ...
@@ -64,4 +77,5 @@ class Engine:
         record: list[int],
         traces: list[tuple[int, int, NDArray[Any]]],
         every: int = 1,
+        weights: list[tuple[int, list[NDArray[float64]]]] = ...,
     ) -> tuple[dict[int, tuple[NDArray[int64], NDArray[int64], NDArray[int64] | None]], list[int], list[int]]: ...

@@ -9,9 +9,11 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 
 from neurocomp.kernels.loop cimport (
-    CHUNK, CONV, DENSE, MAX_CONSTANTS, MAX_INPUTS, MAX_STATES, MAX_THREADS, Loop, Node, Projection, SpikeLog, nc_pool_is_here, nc_pool_start,
+    CHUNK, CONV, DENSE, PLASTIC, MAX_CONSTANTS, MAX_INPUTS, MAX_STATES, MAX_THREADS, Loop, Node, Projection, SpikeLog, nc_pool_is_here, nc_pool_start,
     nc_pool_stop, run_loop, update_fn,
 )
+
+from neurocomp.kernels.learning cimport NC_TRACES, Block, Learning, nc_learning, nc_rule
 
 # ----------------------------------------------------------------------------------------------------------------- engine
 
@@ -29,6 +31,7 @@ cdef class Engine:
             raise ValueError(f"ring {ring} does not fit max_lag {max_lag}")
         self.loop.threads, self.ring, self.loop.max_lag = threads, ring, max_lag
         self.loop.dt = dt
+        self.memories = []
         self.keep, self.contexts = [], []
         self.loop.barrier.threads = threads
         self.loop.look, self.loop.owner = look_for_signals, <void*>self
@@ -41,6 +44,8 @@ cdef class Engine:
                 free(self.loop.nodes[i].logs[k].times)
                 free(self.loop.nodes[i].logs[k].ids)
                 free(self.loop.nodes[i].logs[k].payload)
+        for i in range(self.loop.n_projections):
+            free(self.loop.projections[i].learning.blocks)
         free(self.loop.nodes)
         free(self.loop.projections)
         free(self.loop.order)
@@ -265,6 +270,89 @@ cdef class Engine:
         new.conv.x_first, new.conv.x_taps = <const int32_t*>self._hold(x_taps[0]), <const int32_t*>self._hold(x_taps[1])
         self._finish_projection(before)
 
+    def add_plastic(
+        self, int pre, int post, const int64_t[::1] delays, rule, constants, double units, list blocks, int reward=-1,
+        int64_t reward_delay=0, int receptor=0
+    ):
+        """Add synapses that learn.
+
+        rule: capsule of the compiled rule. constants: (n,) float64 of the rule. units: grid units of a weight of 1. blocks: per
+        thread a dict: weights float64, changed in place: all-to-all the same (n_pre, n_post) array for all, with one delay; or
+        listed, (k,) with segments (n_pre * n_delays + 1,) int64 offsets by source neuron, then delay; targets (k,) int32 in
+        the thread's range; columns (targets of the thread + 1,) int64 offsets into positions and rows (k,) int32: the synapses
+        of each target and their rows, source neuron * n_delays + number of the delay. reward: node of one neuron, or -1.
+        """
+        cdef int k
+        cdef Node* target = self.node_at(post)
+        cdef const nc_rule* compiled = <const nc_rule*>PyCapsule_GetPointer(rule, "neurocomp.rule")
+        if reward >= 0 and (self.node_at(reward).size != 1 or not 1 <= reward_delay < self.ring - self.loop.max_lag):
+            raise ValueError(f"the reward needs a node of one neuron and a delay in 1..{self.ring - self.loop.max_lag - 1}")
+        if len(blocks) != self.loop.threads:
+            raise ValueError(f"{len(blocks)} blocks for {self.loop.threads} threads")
+        _check("constants", constants, np.float64, (compiled.n_constants,))
+        if max(compiled.n_pre, compiled.n_post, compiled.n_synapse) > NC_TRACES:
+            raise ValueError(f"a rule has at most {NC_TRACES} traces of each kind")
+        if compiled.on_reward == NULL and reward >= 0:
+            raise ValueError("this rule takes no reward")
+        rows = self.node_at(pre).size * delays.shape[0]
+        for k, block in enumerate(blocks):
+            _check_block(block, rows, target.size, target.bounds[k], target.bounds[k + 1], delays.shape[0])
+        before = self.held
+        cdef Projection* new = self._new_projection(pre, post, delays, 0, receptor)
+        new.kind = PLASTIC
+        new.learning.rule, new.learning.reward, new.learning.reward_delay = compiled, reward, reward_delay
+        new.learning.units, new.learning.n_rows, new.learning.n_post = units, rows, target.size
+        new.learning.blocks = <Block*>calloc(self.loop.threads, sizeof(Block))
+        if new.learning.blocks == NULL:
+            raise MemoryError
+        if reward >= 0:
+            self.loop.nodes[reward].longest = max(self.loop.nodes[reward].longest, reward_delay)
+        self.loop.nodes[post].longest = max(self.loop.nodes[post].longest, 1)  # its own spikes must outlast the step
+        self.keep += [rule, blocks]
+        shared = {}
+        for k, block in enumerate(blocks):
+            new.learning.blocks[k].lo, new.learning.blocks[k].hi = target.bounds[k], target.bounds[k + 1]
+            self._fill_block(&new.learning.blocks[k], compiled, block, rows, target.size, constants, shared)
+        self._finish_projection(before)
+
+    cdef _fill_block(
+        self, Block* block, const nc_rule* rule, dict given, int64_t rows, int64_t n_post, constants, dict shared
+    ):
+        """Point a block at its arrays. Traces of targets, and of all-to-all synapses their variables, are shared by threads."""
+        cdef int i
+        cdef nc_learning* state = &block.state
+        weights = given["weights"]
+        if "targets" in given or not shared:
+            self._hold(weights)
+        state.w, block.kept = <double*><uintptr_t>weights.__array_interface__["data"][0], weights.size
+        state.constants = <const double*>self._hold(constants)
+        if "targets" in given:
+            block.segments = <const int64_t*>self._hold(given["segments"])
+            block.targets = <const int32_t*>self._hold(given["targets"])
+            block.columns = <const int64_t*>self._hold(given["columns"])
+            block.positions = <const int32_t*>self._hold(given["positions"])
+            block.rows = <const int32_t*>self._hold(given["rows"])
+        synapse = self._traces(rule.n_synapse, weights.size) if "targets" in given or not shared else shared["synapse"]
+        post = shared["post"] if shared else self._traces(rule.n_post, n_post)
+        pre = self._traces(rule.n_pre, rows)
+        shared.update(synapse=synapse, post=post)
+        for i in range(rule.n_synapse):
+            state.synapse[i] = <double*><uintptr_t>synapse[i].__array_interface__["data"][0]
+        for i in range(rule.n_pre):
+            state.pre[i] = <double*><uintptr_t>pre[i].__array_interface__["data"][0]
+        for i in range(rule.n_post):
+            state.post[i] = <double*><uintptr_t>post[i].__array_interface__["data"][0]
+        state.synapse_since = <double*><uintptr_t>synapse[rule.n_synapse].__array_interface__["data"][0]
+        state.pre_since = <double*><uintptr_t>pre[rule.n_pre].__array_interface__["data"][0]
+        state.post_since = <double*><uintptr_t>post[rule.n_post].__array_interface__["data"][0]
+
+    def _traces(self, int count, int64_t size):
+        """Rows of zeros for `count` traces and the step of their last event, forgotten at every reset."""
+        traces = np.zeros((count + 1, size)) if count else np.zeros((1, 0))
+        self._hold(traces)
+        self.memories.append(traces)
+        return traces
+
     cdef _finish_projection(self, int64_t held_before):
         self.held_for_synapses += self.held - held_before
         self.loop.n_projections += 1
@@ -309,6 +397,8 @@ cdef class Engine:
             raise RuntimeError("the engine is running")
         self.seal()
         self.loop.now = 0
+        for memory in self.memories:
+            memory[:] = 0
         for i in range(self.loop.n_nodes):
             node = &self.loop.nodes[i]
             memset(node.counts, 0, node.ring * self.loop.threads * sizeof(int64_t))
@@ -322,12 +412,14 @@ cdef class Engine:
                     (<int32_t*>node.acc)[j] = <int32_t>node.bias[j]
                     (<int32_t*>node.scratch)[j] = 0
 
-    def run(self, int64_t steps, dict inputs, list record, list traces, int64_t every=1):
+    def run(self, int64_t steps, dict inputs, list record, list traces, int64_t every=1, weights=()):
         """Run `steps` steps. Returns (spikes, counts, events).
 
         inputs: index -> (offsets (steps + 1,) int64, ids int32, payload int32 or None), events sorted by step.
         record: indices of populations whose spikes to return, as index -> (times, ids, payloads or None).
         traces: (index, state number, array (steps // every, size)) to fill, a row after every `every`-th step.
+        weights: (index of a plastic projection, arrays to fill): one of (steps // every, n_pre, n_post) where it is all-to-all,
+        else one a thread of (steps // every, its synapses).
         counts: spikes per node. events: synaptic events per projection, in the order they were added.
         On KeyboardInterrupt all threads leave within a step; the state is then in the middle of a step: reset.
         """
@@ -340,14 +432,15 @@ cdef class Engine:
         self.loop.every = every
         self.running = True
         try:
-            return self._run(steps, inputs, record, traces)
+            return self._run(steps, inputs, record, traces, weights)
         finally:
             self.running = False
 
-    def _run(self, int64_t steps, dict inputs, list record, list traces):
+    def _run(self, int64_t steps, dict inputs, list record, list traces, weights):
         cdef int i, k
         self.seal()
         held = self._prepare(steps, inputs, record, traces)
+        self._prepare_weights(steps // self.loop.every, weights)
         self.loop.steps, self.loop.stop_at, self.loop.failed = steps, 2**62, 0
         self.loop.barrier.waiting = self.loop.barrier.phase = 0
         self._start_helpers()
@@ -419,6 +512,24 @@ cdef class Engine:
             node.traces[k] = <void*><uintptr_t>array.__array_interface__["data"][0]
         return held
 
+    def _prepare_weights(self, int64_t rows, weights):
+        """Where the blocks of plastic projections record their weights in this run."""
+        cdef int i, k
+        cdef Block* block
+        for i in range(self.loop.n_projections):
+            for k in range(self.loop.threads if self.loop.projections[i].kind == PLASTIC else 0):
+                self.loop.projections[i].learning.blocks[k].trace = NULL
+        for i, arrays in weights:
+            if not 0 <= i < self.loop.n_projections or self.loop.projections[i].kind != PLASTIC:
+                raise ValueError(f"projection {i} does not learn")
+            for k in range(self.loop.threads):
+                block = &self.loop.projections[i].learning.blocks[k]
+                array = arrays[k if block.targets != NULL else 0]
+                _check("recorded weights", array, np.float64, (rows, *array.shape[1:]))
+                if array.size != rows * block.kept:
+                    raise ValueError(f"recorded weights need {block.kept} values a row")
+                block.trace = <double*><uintptr_t>array.__array_interface__["data"][0]
+
     def _take_log(self, int index):
         """Recorded (times, ids, payloads or None) of a node, sorted by time, then neuron; the log is emptied."""
         cdef Node* node = &self.loop.nodes[index]
@@ -463,6 +574,28 @@ cdef bint look_for_signals(void* owner) noexcept with gil:
 def _check(name, array, dtype, shape):
     if array.dtype != dtype or array.shape != tuple(shape) or not array.flags.c_contiguous:
         raise ValueError(f"{name} must be a contiguous {np.dtype(dtype).name} array of shape {tuple(shape)}")
+
+
+def _check_block(block, rows, n_post, lo, hi, n_delays):
+    """A block of a plastic projection, see `Engine.add_plastic`."""
+    weights = block["weights"]
+    if "targets" not in block:
+        _check("weights", weights, np.float64, (rows, n_post))
+        if n_delays != 1:
+            raise ValueError(f"all-to-all synapses have one delay, not {n_delays}")
+        return
+    total = weights.size
+    _check("weights", weights, np.float64, (total,))
+    _check("segments", block["segments"], np.int64, (rows + 1,))
+    _check("columns", block["columns"], np.int64, (hi - lo + 1,))
+    for name in ("targets", "positions", "rows"):
+        _check(name, block[name], np.int32, (total,))
+    for name, last in (("segments", total), ("columns", total)):
+        if block[name][0] != 0 or (np.diff(block[name]) < 0).any() or block[name][-1] != last:
+            raise ValueError(f"{name} must ascend from 0 to {last}")
+    for name, low, high in (("targets", lo, hi), ("positions", 0, total), ("rows", 0, rows)):
+        if total and (block[name].min() < low or block[name].max() >= high):
+            raise ValueError(f"{name} must be in {low}..{high - 1}")
 
 
 def _check_taps(name, taps, size, kernel, out):

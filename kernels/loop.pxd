@@ -14,8 +14,10 @@ cdef enum:
     SPARSE = 0                 # how a projection's synapses are stored
     DENSE = 1
     CONV = 2
+    PLASTIC = 3
 
 from neurocomp.kernels.delivery cimport Patches
+from neurocomp.kernels.learning cimport Learning
 
 cdef extern from "step.h" nogil:
     ctypedef struct nc_now:
@@ -87,11 +89,12 @@ cdef struct Projection:
     int receptor               # number of the target's input
     int n_delays
     int shift                  # sums of each step and delay are shifted right by this
-    int kind                   # SPARSE, DENSE or CONV
+    int kind                   # SPARSE, DENSE, CONV or PLASTIC
     const int64_t* delays      # n_delays machine steps, ascending
     const int32_t* weights     # dense: rows x n_post grid units
     const int32_t* rows        # dense: row of each source neuron, -1 for none; NULL: its own
     Patches conv               # convolution
+    Learning learning          # plastic
     const int64_t* segments[MAX_THREADS]   # sparse, by thread: the synapses of (pre, delay) are segments[i] .. segments[i + 1]
     const int32_t* targets[MAX_THREADS]    # sparse, by thread: target neuron of each synapse
     const int32_t* values[MAX_THREADS]     # sparse, by thread: grid units of each synapse

@@ -10,6 +10,7 @@ from libc.stdlib cimport realloc
 from libc.string cimport memcpy
 
 from neurocomp.kernels.delivery cimport acc_t, add_patches, add_rows, add_segments, add_shifted
+from neurocomp.kernels.learning cimport Block, Learning, add_weights, learn_arrivals, learn_reward, learn_spikes
 
 
 cdef void run_loop(Loop* loop) noexcept nogil:
@@ -27,6 +28,8 @@ cdef int64_t add_events(
     """Deliver `count` spikes over a projection's synapses of delay number d, in the way they are stored."""
     if projection.kind == DENSE:
         return add_rows(acc, projection.weights, projection.rows, n_post, lo, hi, ids, payload, count)
+    if projection.kind == PLASTIC:
+        return add_weights(acc, &projection.learning, &projection.learning.blocks[k], projection.n_delays, d, ids, count)
     if projection.kind == CONV:
         return add_patches(acc, &projection.conv, lo, hi, ids, payload, count)
     return add_segments(
@@ -128,6 +131,7 @@ cdef void thread_loop(void* given, int k) noexcept nogil:
             if not node.is_input:
                 deliver(loop, i, k, step)
                 update(loop, i, k, step, t)
+                learn(loop, i, k, step, t)
             elif k == 0:
                 feed_input(loop, node, step, t)
         if k == 0 and nc_seconds() > look:
@@ -233,3 +237,60 @@ cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept
     node.total[k] += count
     if node.record and count and log_spikes(&node.logs[k], ids, payload, count, t):
         loop.failed = 1
+
+
+cdef void learn(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept nogil:
+    """What the plastic projections onto thread k's neurons of a population learn from this step."""
+    cdef Node* post = &loop.nodes[index]
+    cdef Node* pre
+    cdef Projection* projection
+    cdef Block* block
+    cdef int n, d, source
+    cdef int64_t at, slot
+    cdef int64_t mine = step % post.ring
+    for n in range(loop.first[index], loop.first[index + 1]):
+        projection = &loop.projections[loop.order[n]]
+        if projection.kind != PLASTIC:
+            continue
+        pre, block = &loop.nodes[projection.pre], &projection.learning.blocks[k]
+        block.state.t = <double>(loop.now + t)
+        for d in range(projection.n_delays):
+            if step < projection.delays[d]:
+                continue
+            slot = (step - projection.delays[d]) % pre.ring
+            for source in range(loop.threads):
+                at = slot * pre.size + pre.bounds[source]
+                learn_arrivals(
+                    &projection.learning, block, projection.n_delays, d, pre.ids + at, pre.counts[slot * loop.threads + source])
+        at = mine * post.size + post.bounds[k]
+        learn_spikes(&projection.learning, block, post.ids + at, post.counts[mine * loop.threads + k])
+        take_reward(loop, projection, block, step)
+        if block.trace != NULL and (t + 1) % loop.every == 0:
+            keep_weights(&projection.learning, block, t // loop.every)
+
+
+cdef void take_reward(Loop* loop, Projection* projection, Block* block, int64_t step) noexcept nogil:
+    cdef Node* source
+    cdef int64_t slot, reward = 0
+    cdef int k
+    if projection.learning.reward < 0 or step < projection.learning.reward_delay:
+        return
+    source = &loop.nodes[projection.learning.reward]
+    slot = (step - projection.learning.reward_delay) % source.ring
+    for k in range(loop.threads):
+        if source.counts[slot * loop.threads + k]:  # its only neuron has spiked
+            reward = source.payload[slot * source.size] if source.graded else 1
+    if reward:
+        learn_reward(&projection.learning, block, <double>reward)
+
+
+cdef void keep_weights(const Learning* learning, Block* block, int64_t row) noexcept nogil:
+    """Record a block's weights: all-to-all into its columns of the whole, listed into an array of its own."""
+    cdef int64_t r, n = block.hi - block.lo
+    if block.targets != NULL:
+        memcpy(block.trace + row * block.kept, block.state.w, block.kept * sizeof(double))
+        return
+    for r in range(learning.n_rows):
+        memcpy(
+            block.trace + (row * learning.n_rows + r) * learning.n_post + block.lo,
+            block.state.w + r * learning.n_post + block.lo, n * sizeof(double))

@@ -2,8 +2,9 @@
  *
  * Only + - * / sqrt, comparisons and integer operations, each rounded as IEEE 754 says, in the written order: results depend
  * neither on the instruction set, nor on the C library, nor on whether an element was computed alone or in a vector. There
- * are no branches and no tables; special cases are selected at the end. Compile with -ffp-contract=off, without -ffast-math;
- * to get vector code also with -O3 -fno-math-errno -fno-trapping-math, which change no result.
+ * are no branches and no tables; special cases are selected at the end. The processor must round to nearest and keep subnormal
+ * numbers, as it does unless told otherwise. Compile with -ffp-contract=off, without -ffast-math; for vector code also with
+ * -O3 -fno-math-errno -fno-trapping-math, which change no result (without -fno-math-errno, sqrt may call the C library).
  *
  * Errors are below 1 ulp over the full range, subnormal results included (measured figures: tests/kernels/test_maths.py).
  * A NaN argument is returned as it is; a NaN that arises here is the positive quiet one.
@@ -130,7 +131,8 @@ NC_INLINE double nc_exp_polynomial(double r) {
     return low + (mid + (0x1.af6860605245dp-26 + 0x1.1e67127bcc2cbp-29 * r) * r4) * r4;
 }
 
-/* exp(x + tail) for |x| < 2^11 and |tail| < 2^-40: x = k ln 2 + r, then 1 + r + r^2/2 nearly exactly, then the rest */
+/* exp(x + tail) for |x| < 2^11 and |tail| < 2^-40: x = k ln 2 + r with an error below 2^-85, then 1 + r + r^2/2 nearly exactly
+ * (the square of the upper 26 bits is exact), then the rest of the series */
 NC_INLINE nc_scaled nc_exp_parts(double x, double tail) {
     const double k = nc_whole(x * 0x1.71547652b82fep+0);
     const nc_pair r = nc_fast_sum(x - k * NC_LN2_HI, tail - k * NC_LN2_LO);
@@ -262,7 +264,7 @@ NC_INLINE double nc_log(double x) {
     const nc_binade parts = nc_split_any(x);
     const double result = nc_log_of(parts.k, parts.f, 0.0);
     const double special = x < 0.0 ? NAN : (x == 0.0 ? -INFINITY : x);
-    return (x > 0.0) & (x < INFINITY) ? result : special;
+    return ((x > 0.0) & (x < INFINITY)) ? result : special;
 }
 
 /* log(1 + x); -inf at -1, NaN below */
@@ -273,7 +275,7 @@ NC_INLINE double nc_log1p(double x) {
     const int same = parts.k == 0.0; /* then f is x itself, without the rounding of 1 + x */
     const double result = nc_log_of(parts.k, same ? x : parts.f, same ? 0.0 : scaled_lo);
     const double special = x < -1.0 ? NAN : (x == -1.0 ? -INFINITY : x);
-    return (x > -1.0) & (x < INFINITY) & (nc_magnitude(x) > 0x1p-54) ? result : special;
+    return ((x > -1.0) & (x < INFINITY) & (nc_magnitude(x) > 0x1p-54)) ? result : special;
 }
 
 /* ------------------------------------------------------------------------------------------------------------------ power */
@@ -328,11 +330,11 @@ NC_INLINE double nc_pow(double x, double y) {
     const int whole = nc_round(y) == y, odd = whole & (nc_round(half) != half);
     const double positive = nc_pow_positive(a, y);
     const double edge = (a == 0.0) == (y > 0.0) ? 0.0 : INFINITY; /* of 0 and infinity */
-    const double power = (a > 0.0) & (a < INFINITY) ? positive : edge;
+    const double power = ((a > 0.0) & (a < INFINITY)) ? positive : edge;
     const double turned = odd ? nc_with_sign(power, x) : power;
-    const double known = (x < 0.0) & (a < INFINITY) & !whole ? NAN : turned;
+    const double known = ((x < 0.0) & (a < INFINITY) & !whole) ? NAN : turned;
     const double either = x == x ? (y == y ? known : y) : x;
-    return (y == 0.0) | (x == 1.0) ? 1.0 : either;
+    return ((y == 0.0) | (x == 1.0)) ? 1.0 : either;
 }
 
 /* ----------------------------------------------------------------------------------------------------------- trigonometry */

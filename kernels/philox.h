@@ -134,7 +134,7 @@ NC_INLINE void nc_poisson_inversions(ptrdiff_t n, const double *u, const double 
     double rate[NC_BLOCK], term[NC_BLOCK], sum[NC_BLOCK];
     int64_t more = 0;
     for (ptrdiff_t j = 0; j < n; j++) {
-        rate[j] = (mean[j] > 0.0) & (mean[j] < NC_INVERSION) ? mean[j] : 0.0;
+        rate[j] = ((mean[j] > 0.0) & (mean[j] < NC_INVERSION)) ? mean[j] : 0.0;
         term[j] = sum[j] = nc_exp(-rate[j]);
         counts[j] = 0.0;
         more |= u[j] >= sum[j];
@@ -152,7 +152,8 @@ NC_INLINE void nc_poisson_inversions(ptrdiff_t n, const double *u, const double 
     }
 }
 
-/* out[j] = nc_poisson(key, step, first + j, site, mean[j]) for n neurons, in vector code where means are below NC_INVERSION */
+/* out[j] = nc_poisson(key, step, first + j, site, mean[j]) for n neurons, in vector code where means are below NC_INVERSION;
+ * `out` must lie apart from `mean` */
 NC_INLINE void nc_poisson_fill(
     ptrdiff_t n, uint64_t key, int64_t step, int64_t first, int32_t site, const double *mean, double *out
 ) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -157,6 +158,25 @@ class Program:
         recording = self._go_on(self._events(events, 1, self._now), 1, record)
         return {name: spikes.ids for name, spikes in recording.spikes.items()}
 
+    def weights(self, projection: str) -> NDArray[np.float64]:
+        """The current weights of a projection, shaped as its connectivity's; of one that learns, as learned so far."""
+        if projection not in self.lowered.projections:
+            known = ", ".join(self.lowered.projections) or "none"
+            raise InputError(f"there is no projection '{projection}'; the network's projections are {known}")
+        written = self.network.projections[projection]
+        if written.plasticity is None:
+            return written.connectivity.weights
+        return self._executable.weights(projection).reshape(written.connectivity.weights.shape).copy()
+
+    def learned(self) -> Network:
+        """The network as it was written, with the weights learned so far: save it, or compile it again."""
+        changed = {}
+        for name, projection in self.network.projections.items():
+            if projection.plasticity is not None:
+                connectivity = projection.connectivity.with_weights(self.weights(name), None)
+                changed[name] = replace(projection, connectivity=connectivity)
+        return self.network.with_changes(projections=changed)
+
     def reset(self) -> None:
         """Back to the initial state."""
         self._now = 0
@@ -222,7 +242,7 @@ class Program:
                 spikes |= dict.fromkeys(self.lowered.nodes)
             elif item in self.lowered.nodes:
                 spikes[item] = None
-            elif name in self.lowered.nodes:
+            elif name in self.lowered.nodes or name in self.lowered.projections:
                 states.append((name, state))
             else:
                 known = ", ".join(self.lowered.nodes)

@@ -202,18 +202,6 @@ def test_unsupported_is_refused_before_lowering(target, options, words):
         assert word in str(caught.value)
 
 
-def test_a_model_that_was_not_compiled_says_where_it_runs():
-    model = nc.NeuronModel("Odd", parameters={"k": ""}, step="v = v * k + a * a", spike="v > k", resets={"value": "v = 0.0"})
-    net = nc.Network("odd", dt=1e-3)
-    net.input("x", 2)
-    net.population("y", model(k=0.5), 2)
-    net.connect("x", "y", nc.OneToOne(1.0), delay=1)
-    with pytest.raises(nc.errors.UnsupportedError, match=r"'y'.*Odd.*target='reference'"):
-        nc.compile(net, "cpu")
-    result = nc.compile(net, "reference").run({"x": ([0, 1], [0, 1])}, 4)
-    assert result["y"].times.tolist() == [1, 2]
-
-
 def test_explain_lists_every_pass():
     text = nc.compile(small(), "cpu").explain()
     for word in ("[discretise] h", "[fold] h: input gain", "[retime] y: lag 0 -> lag 2", "[grid] y", "spike: v > v_threshold"):

@@ -16,7 +16,11 @@ class CpuBackend:
     name = "cpu"
     description = "compiled event-driven kernel"
     features: Mapping[str, Support] = {name: Support(True) for name in FEATURES}
-    options: Mapping[str, str] = {"threads": "number of threads, 1..64 (default 1); spikes do not depend on it"}
+    options: Mapping[str, str] = {
+        "threads": "number of threads, 1..64 (default 1); spikes do not depend on it",
+        "jit": "whether models of yours are compiled: 'auto' (default; where nothing can be compiled they run in NumPy, with a "
+        "warning), 'require' (an error there) or 'off' (NumPy)",
+    }
 
     def available(self) -> Support:
         """Whether the compiled kernels are there."""
@@ -24,9 +28,9 @@ class CpuBackend:
             return Support(False, "the compiled kernels are missing; install the package with a C compiler: pip install .")
         return Support(True)
 
-    def lower(self, net: Network, threads: int = 1) -> CpuExecutable:
-        """Lay the network out as arrays."""
-        return CpuExecutable(net, threads)
+    def lower(self, net: Network, threads: int = 1, jit: str = "auto") -> CpuExecutable:
+        """Lay the network out as arrays, with compiled updates."""
+        return CpuExecutable(net, threads, jit)
 
 
 __all__ = ["CpuBackend", "CpuExecutable"]

@@ -7,7 +7,6 @@ rename puts it there whole and a damaged file is recognised. Anything in the fol
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import os
 import stat
@@ -19,6 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+CURE = "set NEUROCOMP_CACHE to a folder of your own"
 LOCK_SECONDS = 180.0  # longer than any compilation may take; the system itself frees the locks of processes that died
 
 
@@ -45,7 +45,7 @@ def open_cache() -> Cache:
             folder.mkdir(mode=0o700, exist_ok=True)
         problem = untrusted(path)
     except (OSError, RuntimeError) as error:  # RuntimeError: there is no home, or links lead in a circle
-        raise CacheError(f"the cache cannot be created ({error}); set NEUROCOMP_CACHE to a folder of your own") from None
+        raise CacheError(f"the cache cannot be created ({error}): {CURE}") from None
     if problem:
         raise CacheError(f"the cache is not used, as {problem}")
     return Cache(path)
@@ -61,12 +61,11 @@ def untrusted(path: Path) -> str:
         owners = {os.geteuid()} if place == path else {os.geteuid(), 0}
         shared = about.st_mode & 0o022 and (place == path or not about.st_mode & stat.S_ISVTX)
         if not stat.S_ISDIR(about.st_mode):
-            return f"{place} is not a folder: remove it, or set NEUROCOMP_CACHE to a folder of your own"
+            return f"{place} is not a folder: {CURE}"
         if about.st_uid not in owners:
-            return f"{place} belongs to another user (number {about.st_uid}): set NEUROCOMP_CACHE to a folder of your own"
+            return f"{place} belongs to another user (number {about.st_uid}): {CURE}"
         if shared:
-            mode = stat.S_IMODE(about.st_mode)
-            return f"others can write to {place} (mode {mode:04o}): chmod go-w it, or set NEUROCOMP_CACHE to a folder of your own"
+            return f"others can write to {place} (mode {stat.S_IMODE(about.st_mode):04o}): chmod go-w {place}, or {CURE}"
     return ""
 
 
@@ -91,7 +90,7 @@ class Cache:
                 if other != target:
                     other.unlink(missing_ok=True)
         except OSError as error:
-            raise CacheError(f"{self.path} takes no files ({error.strerror}); set NEUROCOMP_CACHE to a folder that does") from None
+            raise CacheError(f"{self.path} takes no files ({error.strerror}): make room, or {CURE}") from None
 
     def _write(self, target: Path, content: bytes) -> None:
         """All or nothing."""
@@ -108,11 +107,13 @@ class Cache:
     @contextmanager
     def lock(self, key: str) -> Iterator[None]:
         """One process or thread at a time per key. Raises `CacheError` where there are no locks, or none in time."""
+        import fcntl  # POSIX only, like the kernels
+
         path = self.path / f"{key}.lock"
         try:
             descriptor = _locked(path)
         except OSError as error:
-            raise CacheError(f"{path} cannot be locked ({error.strerror}); set NEUROCOMP_CACHE to a folder on another disk") from None
+            raise CacheError(f"{path} cannot be locked ({error.strerror}): {CURE}") from None
         try:
             yield
         finally:
@@ -134,6 +135,8 @@ def _intact(path: Path) -> bool:
 
 def _locked(path: Path) -> int:
     """An open descriptor of the file that holds its lock."""
+    import fcntl
+
     deadline = time.monotonic() + LOCK_SECONDS
     while time.monotonic() < deadline:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

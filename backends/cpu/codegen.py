@@ -7,7 +7,19 @@ import math
 from collections.abc import Iterable, Iterator
 
 from neurocomp.ir.errors import EquationError
-from neurocomp.ir.expressions import FUNCTIONS, Binary, Call, Compare, Expr, Logic, Name, Number, Unary, check_identifier, children
+from neurocomp.ir.expressions import (
+    FUNCTIONS,
+    Binary,
+    Call,
+    Compare,
+    Expr,
+    Logic,
+    Name,
+    Number,
+    Unary,
+    check_identifier,
+    children,
+)
 from neurocomp.ir.folding import fold_form
 from neurocomp.ir.integrators import INTEGRATORS, scheme
 from neurocomp.ir.model import refractory
@@ -35,7 +47,7 @@ cdef extern from *:
 {declarations}
 
 cdef capsule(void* function, intptr_t inputs, intptr_t states, intptr_t constants):
-    """The function, with the numbers of arrays it reads, which the engine checks (17: its MAX_STATES + 1, 64: MAX_CONSTANTS)."""
+    """The function and the numbers of arrays it reads, for the engine to check (17: its MAX_STATES + 1, 64: MAX_CONSTANTS)."""
     result = PyCapsule_New(function, "neurocomp.update", NULL)
     PyCapsule_SetContext(result, <void*>((inputs * 17 + states) * 64 + constants))
     return result

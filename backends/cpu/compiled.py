@@ -15,11 +15,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.backends.cpu.cache import Cache, CacheError, open_cache
+from neurocomp.backends.cpu.cache import Cache, CacheError, open_cache, untrusted
 from neurocomp.backends.cpu.codegen import digest, module_source
 from neurocomp.backends.cpu.toolchain import CannotCompileError, Compiler, build, find_compiler, fingerprint
 from neurocomp.backends.steps import advance
-from neurocomp.ir.errors import UnsupportedError
 from neurocomp.ir.program import Moment, StepForm
 
 JIT = ("auto", "require", "off")
@@ -29,35 +28,38 @@ JIT = ("auto", "require", "off")
 class Update:
     """What the engine calls for a step form.
 
-    capsule, context: for `Engine.add_population`. how: where it comes from. detail: of "compiled" and "cached", the time it took
-    and the folder; of "numpy", why. unkept: why the next program has to compile it again, "" where it is in the cache.
+    capsule, context: for `Engine.add_population`. how: where it comes from. story: the same in words, with the time it took,
+    the folder, or why it is in NumPy. unkept: why the next process has to compile it again, "" where it need not.
     """
 
     capsule: object
     how: Literal["built in", "compiled", "cached", "numpy"]
-    detail: str = ""
+    story: str
     unkept: str = ""
     context: object = None
 
 
 def update_for(form: StepForm, jit: str = "auto") -> Update:
-    """The update of a form. jit: "auto", "require" (refuse where nothing can be compiled) or "off" (NumPy unless built in)."""
+    """The update of a form. jit: "auto", "require" (fail where nothing can be compiled) or "off" (NumPy unless built in).
+
+    Raises `CannotCompileError` where the form is too large for the kernel, and with "require".
+    """
     from neurocomp.kernels.fallback import LIMITS
     from neurocomp.kernels.updates import TABLE
 
     key = digest(form)
     if key in TABLE:
-        return Update(TABLE[key], "built in")
+        return Update(TABLE[key], "built in", "compiled with the package")
     for what, names, limit in zip(("inputs", "states", "constants"), _arrays(form), LIMITS, strict=True):
         if len(names) > limit:
-            raise UnsupportedError("cpu", [f"it has {len(names)} {what} and the kernel takes {limit}; run it with target='reference'"])
+            raise CannotCompileError(f"{len(names)} {what} exceed the kernel's {limit}; run it with target='reference'")
     if jit == "off":
         return _numpy(form, "jit='off'")
     try:
         return _own(_Module.of(form))
     except CannotCompileError as error:
         if jit == "require":
-            raise UnsupportedError("cpu", [f"its update cannot be compiled: {error}"]) from None
+            raise
         return _numpy(form, str(error))
 
 
@@ -101,7 +103,7 @@ def _own(module: _Module) -> Update:
     """The update from this process, the cache or the compiler."""
     loaded = sys.modules.get(module.name)
     if loaded is not None:
-        return Update(loaded.TABLE[module.digest], "cached", "loaded before")
+        return Update(loaded.TABLE[module.digest], "cached", "loaded before in this process")
     try:
         cache = open_cache()
     except CacheError as error:
@@ -119,7 +121,7 @@ def _own(module: _Module) -> Update:
 def _cached(module: _Module, cache: Cache, compiler: str) -> Update | None:
     library = cache.find(module.key, compiler)
     try:
-        return None if library is None else Update(module.load(library), "cached", f"from {cache.path}")
+        return None if library is None else Update(module.load(library), "cached", f"loaded from {cache.path}")
     except ImportError:  # it was deleted just now, or made on a machine unlike this one
         return None
 
@@ -137,15 +139,19 @@ def _compile(module: _Module, compiler: Compiler, cache: Cache | str) -> Update:
     """Compile in a private folder and load. cache: to keep it in, or why there is none."""
     began = time.perf_counter()
     try:
-        with tempfile.TemporaryDirectory(prefix="neurocomp-", ignore_cleanup_errors=True) as folder:
-            library = build(compiler, module.source, module.name, Path(folder))
+        with tempfile.TemporaryDirectory(prefix="neurocomp-", ignore_cleanup_errors=True) as name:
+            folder = Path(name).resolve()
+            problem = untrusted(folder)
+            if problem:
+                raise CannotCompileError(f"the folder for temporary files is not safe: {problem}")
+            library = build(compiler, module.source, module.name, folder)
             capsule = module.load(library)
             unkept, kept = _keep(module, compiler, cache, library)
     except OSError as error:
-        raise CannotCompileError(f"there is no room for temporary files ({error.strerror}); set TMPDIR to a folder with room") from None
+        raise CannotCompileError(f"no place for temporary files ({error.strerror}): set TMPDIR to a folder with room") from None
     except ImportError as error:
         raise CannotCompileError(f"what {compiler.name} made cannot be loaded: {error}") from None
-    return Update(capsule, "compiled", f"in {time.perf_counter() - began:.1f} s{kept}", unkept)
+    return Update(capsule, "compiled", f"compiled in {time.perf_counter() - began:.1f} s{kept}", unkept)
 
 
 def _keep(module: _Module, compiler: Compiler, cache: Cache | str, library: Path) -> tuple[str, str]:
@@ -168,11 +174,11 @@ def _numpy(form: StepForm, why: str) -> Update:
 
     counts = tuple(map(len, _arrays(form)))
     update = PythonUpdate(_in_place(form), *counts, integer=form.arithmetic == "loihi", graded=form.payload is not None)
-    return Update(update.capsule, "numpy", why, context=update)
+    return Update(update.capsule, "numpy", f"in NumPy, as {why}", context=update)
 
 
 def _in_place(form: StepForm) -> Any:
-    """The form as `step(inputs, state, constants, (step, t, key, first))` over arrays in the form's order; see `PythonUpdate`."""
+    """The form as the function that `PythonUpdate` takes: arrays in the form's order, changed in place."""
     program = advance(form)
 
     def step(inputs: Arrays, state: Arrays, constants: Arrays, now: tuple[int, float, int, int]) -> Any:

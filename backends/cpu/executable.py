@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,29 +12,36 @@ from numpy.typing import NDArray
 
 from neurocomp.backends.base import Counters, Record, Result, initial_state, readable_state, run_in_turn
 from neurocomp.backends.cpu import layout
-from neurocomp.backends.cpu.codegen import digest
+from neurocomp.backends.cpu.compiled import JIT, Update, update_for
+from neurocomp.backends.cpu.toolchain import CannotCompileError
+from neurocomp.backends.cpu.plastic import PlasticArrays, constants_of, rule_of
 from neurocomp.ir.connectivity import Dense
 from neurocomp.ir.convolution import Conv2d
-from neurocomp.ir.errors import UnsupportedError
+from neurocomp.ir.errors import CacheWarning, NumpyFallbackWarning, UnsupportedError
 from neurocomp.ir.events import Events
-from neurocomp.ir.network import Input, Network, Population
+from neurocomp.ir.network import Input, Network, Population, Projection
+from neurocomp.ir.program import StepForm
 
 
 class CpuExecutable:
     """Owns the state arrays and the engine that runs over them."""
 
-    def __init__(self, net: Network, threads: int = 1) -> None:
+    def __init__(self, net: Network, threads: int = 1, jit: str = "auto") -> None:
         from neurocomp.kernels.engine import Engine
 
         if not isinstance(threads, int) or not 1 <= threads <= 64:
             raise UnsupportedError("cpu", [f"threads must be a whole number from 1 to 64, not {threads!r}"])
-        self.net, self.threads = net, threads
-        ring = max((x.max_delay for x in net.projections.values()), default=1) + net.max_lag + 2
+        if jit not in JIT:
+            raise UnsupportedError("cpu", [f"jit is one of {', '.join(map(repr, JIT))}, not {jit!r}"])
+        self.net, self.threads, self.jit = net, threads, jit
+        self.updates: dict[StepForm, Update] = {}
+        ring = net.longest_delay + net.max_lag + 2
         self.engine = Engine(threads, ring, net.max_lag, net.dt)
         self.state: dict[str, dict[str, NDArray[Any]]] = {}
         self.index = {name: self._add_node(node) for name, node in net.nodes.items()}
         self._add_projections()
         self.engine.seal()
+        self._warn()
 
     def _add_node(self, node: Input | Population) -> int:
         if isinstance(node, Input):
@@ -44,11 +52,12 @@ class CpuExecutable:
         state = self.state[node.name] = initial_state(node)
         integer = program.form.arithmetic == "loihi"
         dtype = np.int64 if integer else np.float64
+        update = self._update(node, program.form)
         constants = [np.atleast_1d(np.array(program.constants[name], dtype)) for name in program.form.constants]
         return self.engine.add_population(
             node.size,
             node.lag,
-            self._compiled(node),
+            update.capsule,
             [state[name] for name in program.form.state],
             constants,
             layout.resting_input(node, grid.exponent),
@@ -59,25 +68,43 @@ class CpuExecutable:
             node.graded,
             layout.channel_plane(self.net.incoming(node.name)),
             program.key,
+            update.context,
         )
 
-    def _compiled(self, node: Population) -> object:
-        from neurocomp.kernels.updates import TABLE
+    def _update(self, node: Population, form: StepForm) -> Update:
+        """The update of a form, found or made once."""
+        if form not in self.updates:
+            try:
+                self.updates[form] = update_for(form, self.jit)
+            except CannotCompileError as error:
+                raise UnsupportedError("cpu", [f"population '{node.name}' of {node.neuron.model.name}: {error}"]) from None
+        return self.updates[form]
 
-        assert node.program is not None
-        key = digest(node.program.form)
-        if key not in TABLE:
-            raise UnsupportedError(
-                "cpu",
-                [
-                    f"population '{node.name}': the update of {node.neuron.model.name} was not compiled when the package was "
-                    "built (built-in neurons are); run it with target='reference'"
-                ],
-            )
-        return TABLE[key]
+    def _own(self) -> Iterator[tuple[str, Update]]:
+        """The updates that are not built in, each with whose it is."""
+        for name, node in self.net.populations.items():
+            assert node.program is not None
+            update = self.updates[node.program.form]
+            if update.how != "built in":
+                yield f"population '{name}': update of {node.neuron.model.name}", update
+
+    def _warn(self) -> None:
+        """Say once per program what is slow, and what will have to be compiled again."""
+        slow = [f"\n  {whose} {update.story}" for whose, update in self._own() if update.how == "numpy"]
+        unkept = [f"\n  {whose}, as {update.unkept}" for whose, update in self._own() if update.unkept]
+        if slow and self.jit != "off":
+            text = "not compiled: spikes are the same, but take much longer (jit='off' asks for that, without a warning)"
+            warnings.warn(text + "".join(slow), NumpyFallbackWarning, stacklevel=5)
+        if unkept:
+            warnings.warn(f"compiled for this process only:{''.join(unkept)}", CacheWarning, stacklevel=5)
+
+    def notes(self) -> list[str]:
+        """For `Program.explain`: where each update that is not built in comes from."""
+        return [f"[cpu] {whose} {update.story}" for whose, update in self._own()]
 
     def _add_projections(self) -> None:
         self.projections: list[str] = []
+        self.plastic: dict[str, PlasticArrays] = {}
         for projection in self.net.projections.values():
             population = self.net.populations[projection.post]
             grid, receptor = population.grid, population.slot(projection.receptor)
@@ -85,7 +112,9 @@ class CpuExecutable:
             pre, post = self.index[projection.pre], self.index[projection.post]
             where = (pre, post, layout.delays_of(projection), projection.shift)
             connectivity = projection.connectivity
-            if isinstance(connectivity, Conv2d):
+            if projection.learning is not None:
+                self._add_plastic(projection, receptor)
+            elif isinstance(connectivity, Conv2d):
                 self.engine.add_conv(
                     *where,
                     layout.conv_weights(connectivity, grid.exponent),
@@ -104,6 +133,28 @@ class CpuExecutable:
                 self.engine.add_sparse(*where, blocks, receptor)
             self.projections.append(projection.name)
 
+    def _add_plastic(self, projection: Projection, receptor: int) -> None:
+        pre, post = self.index[projection.pre], self.index[projection.post]
+        plasticity = projection.plasticity
+        assert plasticity is not None
+        arrays = self.plastic[projection.name] = PlasticArrays(projection, self.engine.bounds(post))
+        self.engine.add_plastic(
+            pre,
+            post,
+            layout.delays_of(projection),
+            rule_of(projection),
+            constants_of(projection),
+            2.0 ** -self.net.exponent(projection.post),
+            arrays.blocks,
+            -1 if plasticity.reward is None else self.index[plasticity.reward],
+            plasticity.reward_delay,
+            receptor,
+        )
+
+    def weights(self, name: str) -> NDArray[np.float64]:
+        """The current weights of a plastic projection, one a synapse."""
+        return self.plastic[name].weights().ravel()
+
     def synapse_bytes(self) -> int:
         """Memory the kernel holds for synapses, in bytes."""
         return self.engine.synapse_bytes()
@@ -114,6 +165,8 @@ class CpuExecutable:
         for name, population in self.net.populations.items():
             for state, values in initial_state(population).items():
                 self.state[name][state][:] = values
+        for arrays in self.plastic.values():
+            arrays.reset()
 
     def run_batch(self, samples: Sequence[Mapping[str, Events]], steps: int, record: Record) -> list[Result]:
         """One sample after the other, each from the initial state."""
@@ -122,7 +175,9 @@ class CpuExecutable:
     def run(self, inputs: Mapping[str, Events], steps: int, record: Record) -> Result:
         """Continue from the current state for `steps` steps."""
         began = time.perf_counter()
-        traces = {key: self._trace(key, steps // record.every) for key in record.states}
+        rows = steps // record.every
+        traces = {key: self._trace(key, rows) for key in record.states if key[0] in self.state}
+        learned = {key: self.plastic[key[0]].recorders(rows) for key in record.states if key[0] in self.plastic}
         wanted = [name for name in record.spikes if name in self.net.populations]
         try:
             spikes, counts, events = self.engine.run(
@@ -131,6 +186,7 @@ class CpuExecutable:
                 [self.index[name] for name in wanted],
                 [(self.index[name], self._state_number(name, state), trace) for (name, state), trace in traces.items()],
                 record.every,
+                [(self.projections.index(name), arrays) for (name, _), arrays in learned.items()],
             )
         except BaseException:
             self.reset()
@@ -145,6 +201,8 @@ class CpuExecutable:
             dict(zip(self.projections, events, strict=True)),
         )
         states = {key: readable_state(self.net.populations[key[0]], key[1], trace) for key, trace in traces.items()}
+        states |= {key: self.plastic[key[0]].restored(arrays) for key, arrays in learned.items()}
+        states = {key: states[key] for key in record.states}
         return Result({name: recorded[name] for name in record.spikes}, states, counters, time.perf_counter() - began)
 
     def _trace(self, key: tuple[str, str], rows: int) -> NDArray[Any]:

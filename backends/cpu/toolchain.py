@@ -13,10 +13,9 @@ import sys
 import sysconfig
 import threading
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
-from neurocomp import kernels
+import neurocomp.kernels as kernels
 from neurocomp.backends.cpu.codegen import EXACT, FAST
 
 TIME_LIMIT = 120.0  # seconds for one C compilation
@@ -78,8 +77,10 @@ def _words(command: str) -> list[str]:
 
 def _identity(program: str, words: list[str]) -> str:
     """Known without running the compiler: an update of it changes its file."""
+    from Cython.Shadow import __version__
+
     about = os.stat(program)
-    parts = [words, os.path.realpath(program), about.st_size, about.st_mtime_ns, metadata.version("Cython")]
+    parts = [words, os.path.realpath(program), about.st_size, about.st_mtime_ns, __version__]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
@@ -92,7 +93,7 @@ def build(compiler: Compiler, source: str, module: str, folder: Path) -> Path:
     _translate(folder / "update.pyx", folder / "update.c", module)
     paths = sysconfig.get_paths()
     if not Path(paths["include"], "Python.h").exists():
-        raise CannotCompileError("Python's C headers are missing: apt install python3-dev (Debian, Ubuntu) or python3-devel (Fedora)")
+        raise CannotCompileError("Python's C headers are missing: apt install python3-dev, or dnf install python3-devel")
     linking = ["-bundle", "-undefined", "dynamic_lookup"] if sys.platform == "darwin" else ["-shared"]
     include = dict.fromkeys((str(headers()), paths["include"], paths["platinclude"]))
     command = [*compiler.command, *FAST, *EXACT, "-fPIC", *linking, *(f"-I{x}" for x in include), "update.c", "-o", "update.so"]
@@ -106,9 +107,9 @@ def _translate(pyx: Path, c: Path, module: str) -> None:
     from Cython.Compiler.Main import compile as cython
 
     with _CYTHON:
-        result = cython(str(pyx), full_module_name=module, output_file=str(c), language_level=3)
+        result = cython(str(pyx), full_module_name=module, output_file=str(c), language_level=3)  # type: ignore[no-untyped-call]
     if result.num_errors:
-        raise CannotCompileError(f"Cython {metadata.version('Cython')} refused the generated module: pip install -U Cython")
+        raise CannotCompileError("Cython refused the generated module: pip install -U Cython")
 
 
 def _call(compiler: Compiler, command: list[str], folder: Path) -> None:

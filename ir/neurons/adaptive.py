@@ -117,7 +117,7 @@ IZHIKEVICH: Mapping[str, Mapping[str, float]] = {
     "depolarizing after-potential": {"a": 1.0, "b": 0.2, "c": -60.0, "d": -21.0},
     "accommodation": {"a": 0.02, "b": 1.0, "c": -55.0, "d": 4.0, "v_u": -65.0, "u_leak": 0.0},
     "inhibition-induced spiking": {"a": -0.02, "b": -1.0, "c": -60.0, "d": 8.0},
-    "inhibition-induced bursting": {"a": -0.026, "b": -1.0, "c": -45.0, "d": 0.0},
+    "inhibition-induced bursting": {"a": -0.026, "b": -1.0, "c": -45.0, "d": -2.0},
 }
 
 ResonateFire = NeuronModel(

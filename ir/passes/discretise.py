@@ -15,6 +15,7 @@ from neurocomp.ir.integrators import Coefficient, scheme
 from neurocomp.ir.model import Neuron
 from neurocomp.ir.network import Change, Network, Population
 from neurocomp.ir.passes.base import Pass
+from neurocomp.ir.plasticity.form import learning_program
 from neurocomp.ir.printers.numpy import numpy_value
 from neurocomp.ir.program import StepProgram
 
@@ -37,7 +38,12 @@ class Discretise(Pass):
                 integrator = population.neuron.integrator or model.integrator or net.integrator
                 why = f"integrator {integrator}, dt = {net.dt:g} s, input held during the step"
                 changes.append(Change(self.name, population.name, f"{model.name} equations", "step program", why))
-        return net.with_changes(nodes=nodes, changes=changes)
+        projections = {
+            name: replace(x, learning=learning_program(x.plasticity, net.dt))
+            for name, x in net.projections.items()
+            if x.plasticity is not None
+        }
+        return net.with_changes(nodes, projections, changes)
 
 
 def program_of(population: Population, dt: float, integrator: str, seed: int = 0) -> StepProgram:

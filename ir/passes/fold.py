@@ -38,6 +38,8 @@ class Fold(Pass):
             program, gain = folded
             if not all(x.connectivity.can_scale(gain) for x in net.incoming(population.name)):
                 continue  # a convolution shares its weights among neurons, so it cannot take a gain for each
+            if any(x.plasticity is not None for x in net.incoming(population.name)):
+                continue  # weights that learn stay in the user's unit
             nodes[population.name] = replace(population, program=program, bias=population.bias_vector() * gain)
             for projection in net.incoming(population.name):
                 scaled = replace(projection, connectivity=projection.connectivity.scaled(gain))

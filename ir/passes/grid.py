@@ -47,6 +47,8 @@ class SnapToGrid(Pass):
                         f"has a LoihiSynapse, but '{population.name}' is float arithmetic, where it means nothing; drop loihi= "
                         "or use Loihi's arithmetic",
                     )
+                if projection.plasticity is not None:
+                    continue  # they are snapped whenever they are used
                 weights = _snap(projection.connectivity.weights, exponent)
                 changes += _lost(projection, weights, self.mantissa_bits)
                 moved = max(moved, _largest(weights - projection.connectivity.weights))
@@ -54,7 +56,7 @@ class SnapToGrid(Pass):
                 projections[projection.name] = replace(projection, connectivity=snapped)
             bias = _snap(population.bias_vector(), exponent)
             snapped_population = replace(population, bias=bias)
-            bound = prove_bound(net, snapped_population, [projections[x.name] for x in incoming], exponent)
+            bound = prove_bound(net, snapped_population, [projections.get(x.name, x) for x in incoming], exponent)
             nodes[population.name] = replace(snapped_population, grid=Grid(exponent, bound))
             why = f"sums stay exact: proven bound {bound} < 2^{bound.bit_length()}, int{Grid(exponent, bound).bits} accumulator"
             after = f"multiples of 2^{exponent}, moved by at most {moved:.3g}"
@@ -83,7 +85,7 @@ def prove_bound(net: Network, population: Population, incoming: list[Projection]
     totals[0] = np.abs(np.ldexp(population.bias_vector(), -exponent))
     for projection in incoming:
         payload = net.node(projection.pre).max_payload
-        mantissas = np.abs(np.ldexp(projection.connectivity.weights, -exponent))
+        mantissas = np.ceil(np.ldexp(projection.largest_weights, -exponent))
         totals[population.slot(projection.receptor)] += payload * projection.connectivity.fan_in(mantissas)
     bound = int(totals.max(initial=0))
     if bound >= EXACT_FLOAT:
@@ -97,7 +99,7 @@ def prove_bound(net: Network, population: Population, incoming: list[Projection]
 
 
 def _exponent(population: Population, incoming: list[Projection], bits: int) -> int:
-    largest = max([_largest(population.bias_vector()), *(_largest(x.connectivity.weights) for x in incoming)])
+    largest = max([_largest(population.bias_vector()), *(_largest(x.largest_weights) for x in incoming)])
     if largest == 0.0:
         return 0
     return max(int(np.frexp(largest)[1]) - (bits - 1), MIN_EXPONENT)

@@ -7,6 +7,7 @@ at step t + r what the written network does at step t; recordings are shifted ba
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -38,6 +39,11 @@ class Retime(Pass):
                 why = "every hop needs at least one step; recordings are shifted back"
                 changes.append(Change(self.name, name, f"lag {node.lag}", f"lag {node.lag + lags[name]}", why))
         for projection in net.projections.values():
+            plasticity = projection.plasticity
+            if plasticity is not None and plasticity.reward is not None:
+                later = lags[projection.post] - lags[plasticity.reward]
+                plasticity = replace(plasticity, reward_delay=plasticity.reward_delay + later)
+                projection = projections[projection.name] = replace(projection, plasticity=plasticity)
             extra = lags[projection.post] - lags[projection.pre]
             if len(projection.connectivity) == 0:  # nothing travels here, so nothing constrains its delay
                 projections[projection.name] = replace(projection, delay=1)
@@ -52,17 +58,24 @@ def _lags(net: Network) -> dict[str, int]:
     """Longest paths with edge length 1 - delay, found as shortest paths over delay - 1."""
     graph: nx.DiGraph[object] = nx.DiGraph()
     graph.add_weighted_edges_from((_ORIGIN, name, 0) for name in net.graph)
-    for projection in net.projections.values():
-        if len(projection.connectivity) == 0:
-            continue
-        length = projection.min_delay - 1
-        known = graph.get_edge_data(projection.pre, projection.post, {"weight": length})["weight"]
-        graph.add_edge(projection.pre, projection.post, weight=min(length, known))
+    for pre, post, delay in _hops(net):
+        known = graph.get_edge_data(pre, post, {"weight": delay - 1})["weight"]
+        graph.add_edge(pre, post, weight=min(delay - 1, known))
     try:
         distance = nx.single_source_bellman_ford_path_length(graph, _ORIGIN)
         return {str(name): -int(value) for name, value in dict(distance).items() if name is not _ORIGIN}
     except nx.NetworkXUnbounded:
         raise _impossible(graph) from None
+
+
+def _hops(net: Network) -> Iterator[tuple[str, str, int]]:
+    """(source, target, shortest delay) of everything that takes a step: spikes, and rewards."""
+    for projection in net.projections.values():
+        if len(projection.connectivity):
+            yield projection.pre, projection.post, projection.min_delay
+            plasticity = projection.plasticity
+            if plasticity is not None and plasticity.reward is not None:
+                yield plasticity.reward, projection.post, plasticity.reward_delay
 
 
 def _negative_cycle(graph: nx.DiGraph[object]) -> list[str]:

@@ -7,13 +7,13 @@ those functions are given by the caller (`neurocomp.kernels.functions.TABLE`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from neurocomp.ir import numerics
-from neurocomp.ir.expressions import RANDOM, Binary, Call, Compare, Expr, Logic, Name, Number, Unary, names
+from neurocomp.ir.expressions import RANDOM, Assign, Binary, Call, Compare, Expr, Logic, Name, Number, Unary, names
 from neurocomp.ir.program import TIME, StepForm
 
 
@@ -111,6 +111,21 @@ def numpy_step(form: StepForm, functions: Mapping[str, Any] | None = None) -> Nu
     exec(compile(numpy_source(form), "<step program>", "exec"), namespace)  # noqa: S102 - printed from our own tree
     step: NumpyStep = namespace["step"]
     return step
+
+
+def numpy_assignments(
+    assigns: Sequence[Assign], functions: Mapping[str, Any] | None = None
+) -> Callable[[dict[str, Any]], None]:
+    """Assignments one after the other as a function that updates a dict of values by name."""
+    used = dict.fromkeys(x for assign in assigns for x in (*names(assign.value), assign.target))
+    lines = ["def run(values):", "    pass"]
+    lines += [f"    _{name} = values['{name}']" for name in used]
+    lines += [f"    _{assign.target} = {to_numpy(assign.value)}" for assign in assigns]
+    lines += [f"    values['{assign.target}'] = _{assign.target}" for assign in assigns]
+    namespace = {**_NUMPY_NAMES, **(functions or {})}
+    exec(compile("\n".join(lines), "<learning rule>", "exec"), namespace)  # noqa: S102 - printed from our own tree
+    run: Callable[[dict[str, Any]], None] = namespace["run"]
+    return run
 
 
 def numpy_value(expr: Expr, values: dict[str, Any], arithmetic: str = "float") -> Any:

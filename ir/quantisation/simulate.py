@@ -140,7 +140,7 @@ class _Neurons:
         for pre, delay, matrix, shift in self.inner:
             if delay <= t:
                 a += _shifted(_times(matrix, group[pre].spikes[:, t - delay]), shift)
-        fired = self.advance(a.astype(np.int64) if self.integer else a, self.state, self.constants)
+        fired = self.advance({"a": a.astype(np.int64) if self.integer else a}, self.state, self.constants)
         if fired is not None:
             self.spikes[:, t] = fired
         for name in self.states:

@@ -26,7 +26,8 @@ EXACT = {
     "cos": mpmath.cos,
     "pow": mpmath.power,
 }
-# Largest errors over 10^7 points of each kind were 0.7502, 0.7512, 0.6606, 0.7499, 0.5473, 0.5499, 0.5700, 0.6091, 0.6046, 0.7515.
+# Ulps; a little above the largest errors found among nine million arguments of each kind. Results that are subnormal are
+# rounded twice, and there is the 0.755 of exp, pow and sigmoid; elsewhere exp has 0.53. expm1 has 0.751 near 2^-54, else 0.61.
 BOUNDS = {
     "exp": 0.76,
     "expm1": 0.76,
@@ -111,34 +112,55 @@ def test_angles_near_multiples_of_half_pi(name, x):
 
 
 SPECIAL = {
-    "exp": [(0, 1), (-0.0, 1), (INF, INF), (-INF, 0), (709.782712893384, 1.7976931348622732e308), (709.7827128933841, INF),
-            (-745.1332191019411, TINY), (-745.1332191019412, 0), (HUGE, INF), (-HUGE, 0), (NAN, NAN), (TINY, 1)],
-    "expm1": [(0, 0), (-0.0, -0.0), (INF, INF), (-INF, -1), (709.782712893384, 1.7976931348622732e308), (709.7827128933841, INF),
-              (-HUGE, -1), (TINY, TINY), (-TINY, -TINY), (1e-300, 1e-300), (NAN, NAN)],
-    "exprel": [(0, 1), (-0.0, 1), (INF, INF), (-INF, 0), (TINY, 1), (-TINY, 1), (720, INF), (HUGE, INF), (-2.0**1000, 2.0**-1000),
-               (NAN, NAN)],
-    "sigmoid": [(0, 0.5), (-0.0, 0.5), (INF, 1), (-INF, 0), (HUGE, 1), (-HUGE, 0), (-745.1332191019411, TINY), (-746, 0), (40, 1),
-                (NAN, NAN)],
-    "tanh": [(0, 0), (-0.0, -0.0), (INF, 1), (-INF, -1), (TINY, TINY), (-TINY, -TINY), (20, 1), (-HUGE, -1), (NAN, NAN)],
-    "log": [(1, 0), (0, -INF), (-0.0, -INF), (-TINY, NAN), (-1, NAN), (-INF, NAN), (INF, INF), (TINY, -744.4400719213812),
-            (HUGE, 709.782712893384), (NAN, NAN)],
-    "log1p": [(0, 0), (-0.0, -0.0), (-1, -INF), (-1.0000000000000002, NAN), (-INF, NAN), (INF, INF), (TINY, TINY), (-TINY, -TINY),
-              (HUGE, 709.782712893384), (NAN, NAN)],
-    "sin": [(0, 0), (-0.0, -0.0), (TINY, TINY), (-TINY, -TINY), (INF, NAN), (-INF, NAN), (2.0**27 + 1, NAN), (NAN, NAN)],
-    "cos": [(0, 1), (-0.0, 1), (TINY, 1), (INF, NAN), (-INF, NAN), (-(2.0**27) - 1, NAN), (NAN, NAN)],
-    "round": [(0, 0), (-0.0, -0.0), (0.5, 0), (-0.5, -0.0), (1.5, 2), (2.5, 2), (-2.5, -2), (0.49999999999999994, 0), (INF, INF),
-              (4503599627370495.5, 4503599627370496), (-4503599627370497, -4503599627370497), (HUGE, HUGE), (TINY, 0), (NAN, NAN)],
+    "exp": [
+        (0, 1), (-0.0, 1), (INF, INF), (-INF, 0), (709.782712893384, 1.7976931348622732e308), (709.7827128933841, INF),
+        (-745.1332191019411, TINY), (-745.1332191019412, 0), (HUGE, INF), (-HUGE, 0), (NAN, NAN), (TINY, 1),
+    ],
+    "expm1": [
+        (0, 0), (-0.0, -0.0), (INF, INF), (-INF, -1), (709.782712893384, 1.7976931348622732e308), (709.7827128933841, INF),
+        (-HUGE, -1), (TINY, TINY), (-TINY, -TINY), (1e-300, 1e-300), (NAN, NAN),
+    ],
+    "exprel": [
+        (0, 1), (-0.0, 1), (INF, INF), (-INF, 0), (TINY, 1), (-TINY, 1), (720, INF), (HUGE, INF), (-2.0**1000, 2.0**-1000),
+        (NAN, NAN),
+    ],
+    "sigmoid": [
+        (0, 0.5), (-0.0, 0.5), (INF, 1), (-INF, 0), (HUGE, 1), (-HUGE, 0), (-745.1332191019411, TINY), (-746, 0), (40, 1),
+        (NAN, NAN),
+    ],
+    "tanh": [
+        (0, 0), (-0.0, -0.0), (INF, 1), (-INF, -1), (TINY, TINY), (-TINY, -TINY), (20, 1), (-HUGE, -1), (NAN, NAN),
+    ],
+    "log": [
+        (1, 0), (0, -INF), (-0.0, -INF), (-TINY, NAN), (-1, NAN), (-INF, NAN), (INF, INF), (TINY, -744.4400719213812),
+        (HUGE, 709.782712893384), (NAN, NAN),
+    ],
+    "log1p": [
+        (0, 0), (-0.0, -0.0), (-1, -INF), (-1.0000000000000002, NAN), (-INF, NAN), (INF, INF), (TINY, TINY), (-TINY, -TINY),
+        (HUGE, 709.782712893384), (NAN, NAN),
+    ],
+    "sin": [
+        (0, 0), (-0.0, -0.0), (TINY, TINY), (-TINY, -TINY), (INF, NAN), (-INF, NAN), (2.0**27 + 1, NAN), (NAN, NAN),
+    ],
+    "cos": [
+        (0, 1), (-0.0, 1), (TINY, 1), (INF, NAN), (-INF, NAN), (-(2.0**27) - 1, NAN), (NAN, NAN),
+    ],
+    "round": [
+        (0, 0), (-0.0, -0.0), (0.5, 0), (-0.5, -0.0), (1.5, 2), (2.5, 2), (-2.5, -2), (0.49999999999999994, 0), (INF, INF),
+        (4503599627370495.5, 4503599627370496), (-4503599627370497, -4503599627370497), (HUGE, HUGE), (TINY, 0), (NAN, NAN),
+    ],
 }  # fmt: skip
 POWERS = [
-    (0, 0, 1), (NAN, 0, 1), (INF, -0.0, 1), (1, NAN, 1), (1, INF, 1), (1, -INF, 1), (-1, INF, 1), (-1, -INF, 1),
-    (0, 3, 0), (-0.0, 3, -0.0), (-0.0, 2, 0), (0, 0.5, 0), (-0.0, 0.5, 0), (0, -3, INF), (-0.0, -3, -INF), (-0.0, -2, INF), (-0.0, -0.5, INF),
-    (0, INF, 0), (0, -INF, INF), (-0.0, INF, 0), (-0.0, -INF, INF), (INF, 2, INF), (INF, -2, 0), (INF, TINY, INF),
-    (-INF, 3, -INF), (-INF, 2, INF), (-INF, 0.5, INF), (-INF, -3, -0.0), (-INF, -2, 0), (-INF, -0.5, 0),
+    (0, 0, 1), (NAN, 0, 1), (INF, -0.0, 1), (1, NAN, 1), (1, INF, 1), (1, -INF, 1), (-1, INF, 1), (-1, -INF, 1), (0, 3, 0),
+    (-0.0, 3, -0.0), (-0.0, 2, 0), (0, 0.5, 0), (-0.0, 0.5, 0), (0, -3, INF), (-0.0, -3, -INF), (-0.0, -2, INF),
+    (-0.0, -0.5, INF), (0, INF, 0), (0, -INF, INF), (-0.0, INF, 0), (-0.0, -INF, INF), (INF, 2, INF), (INF, -2, 0),
+    (INF, TINY, INF), (-INF, 3, -INF), (-INF, 2, INF), (-INF, 0.5, INF), (-INF, -3, -0.0), (-INF, -2, 0), (-INF, -0.5, 0),
     (0.5, INF, 0), (0.5, -INF, INF), (2, INF, INF), (2, -INF, 0), (-2, INF, INF), (-0.5, INF, 0), (-0.5, -INF, INF),
-    (-2, 3, -8), (-2, 2, 4), (-2, -1, -0.5), (-8, 1 / 3, NAN), (-TINY, 0.5, NAN), (-2, 9007199254740993.0, INF), (-1, 9007199254740991.0, -1),
-    (2, 1023, 2.0**1023), (2, 1024, INF), (2, -1074, TINY), (2, -1075, 0), (-2, 1025, -INF), (-2, -1077, -0.0), (-2, -1073, -2 * TINY),
-    (10, 2, 100), (3, 4, 81), (9, 0.5, 3), (HUGE, HUGE, INF), (HUGE, -HUGE, 0), (TINY, HUGE, 0), (TINY, 1, TINY), (HUGE, 1, HUGE),
-    (5, TINY, 1), (NAN, 1, NAN), (2, NAN, NAN), (NAN, NAN, NAN), (0.9999999999999999, 1e300, 0), (1.0000000000000002, 1e300, INF),
+    (-2, 3, -8), (-2, 2, 4), (-2, -1, -0.5), (-8, 1 / 3, NAN), (-TINY, 0.5, NAN), (-2, 9007199254740993.0, INF),
+    (-1, 9007199254740991.0, -1), (2, 1023, 2.0**1023), (2, 1024, INF), (2, -1074, TINY), (2, -1075, 0), (-2, 1025, -INF),
+    (-2, -1077, -0.0), (-2, -1073, -2 * TINY), (10, 2, 100), (3, 4, 81), (9, 0.5, 3), (HUGE, HUGE, INF), (HUGE, -HUGE, 0),
+    (TINY, HUGE, 0), (TINY, 1, TINY), (HUGE, 1, HUGE), (5, TINY, 1), (NAN, 1, NAN), (2, NAN, NAN), (NAN, NAN, NAN),
+    (0.9999999999999999, 1e300, 0), (1.0000000000000002, 1e300, INF),
 ]  # fmt: skip
 
 
@@ -186,8 +208,11 @@ def sample(n=3000):
 
 
 def second(x):
-    """Exponents for the arguments x."""
-    return np.concatenate([x[1::2] * 0.25, x[::2]])
+    """Exponents for the arguments x, every third a whole number; the edges meet in another order."""
+    y = (functions.rand(3, 0, np.arange(x.size), 0) - 0.5) * 40
+    y[::3] = np.rint(y[::3])
+    y[-15:] = np.roll(x[-15:], 4)
+    return y
 
 
 def results(name, call):
@@ -225,6 +250,27 @@ def test_overlapping_arrays_and_broadcasting():
     assert bits(table[:, 1]).tolist() == bits(functions.pow(x, 0.5)).tolist()
     assert functions.exp(np.float32(0.5)).dtype == np.float64
     assert functions.exp(3).dtype == np.float64
+
+
+DIGESTS = {
+    "exp": "dc24a964d67cab3a",
+    "expm1": "e15cdf805b30c962",
+    "exprel": "92b210bd7ec4f2a2",
+    "sigmoid": "bdbaf34559fc0697",
+    "tanh": "e21110cb6e37efe2",
+    "log": "82093296b863dc43",
+    "log1p": "226742f6b1c7d824",
+    "sin": "cf8302728926c664",
+    "cos": "72f698b35bafcc2e",
+    "round": "d7dfea772206e868",
+    "pow": "60ca9a11e303d508",
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_bits_are_those_of_every_other_machine_and_release(name):
+    """Spikes are promised bit for bit: whoever changes a digest changes the spikes of stored networks."""
+    assert hashlib.sha256(bits(results(name, TABLE[name])).astype("<u8").tobytes()).hexdigest()[:16] == DIGESTS[name]
 
 
 SOURCE = "#include <stddef.h>\n#include <stdint.h>\n#include <maths.h>\n" + "".join(

@@ -1,0 +1,109 @@
+"""Projections that learn, in the compiled kernel: their arrays, their rule, and their weights back in the user's order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurocomp.backends.cpu import layout
+from neurocomp.backends.cpu.rulegen import rule_digest
+from neurocomp.ir.connectivity import Dense
+from neurocomp.ir.errors import UnsupportedError
+from neurocomp.ir.network import Projection
+
+Floats = NDArray[np.float64]
+
+
+class PlasticArrays:
+    """The synapses of one plastic projection, by thread, as `Engine.add_plastic` takes them.
+
+    bounds: the ranges of targets that threads own. All-to-all synapses of one delay share one (n_pre, n_post) array.
+    """
+
+    def __init__(self, projection: Projection, bounds: Sequence[int]) -> None:
+        connectivity = projection.connectivity
+        self.shape = connectivity.weights.shape
+        self.dense = isinstance(connectivity, Dense) and not np.ndim(projection.delay)
+        self.blocks: list[dict[str, NDArray[Any]]] = []
+        if self.dense:
+            weights = np.array(connectivity.weights.T, np.float64, order="C")
+            self.blocks = [{"weights": weights} for _ in bounds[1:]]
+        else:
+            self._listed(projection, bounds)
+        self.start = [block["weights"].copy() for block in self.blocks]
+
+    def _listed(self, projection: Projection, bounds: Sequence[int]) -> None:
+        connectivity, delays = projection.connectivity, layout.delays_of(projection)
+        pre, post = connectivity.synapses()
+        values = connectivity.values()
+        slot = np.searchsorted(delays, np.broadcast_to(np.ravel(projection.delay), values.shape))
+        row = pre * len(delays) + slot
+        order = np.lexsort((post, row))
+        self.order: list[NDArray[np.int64]] = []
+        for low, high in pairwise(bounds):
+            mine = order[(post[order] >= low) & (post[order] < high)]
+            self.order.append(mine)
+            self.blocks.append(_block(values[mine], row[mine], post[mine], connectivity.n_pre * len(delays), low, high))
+
+    def reset(self) -> None:
+        """Back to the weights the network was given."""
+        for block, start in zip(self.blocks, self.start, strict=True):
+            block["weights"][:] = start
+
+    def weights(self) -> Floats:
+        """The current weights, shaped as the connectivity's."""
+        return self.restored([block["weights"][None] for block in self.blocks])[0]
+
+    def recorders(self, rows: int) -> list[Floats]:
+        """Arrays for `Engine.run` to record the weights in."""
+        blocks = self.blocks[:1] if self.dense else self.blocks
+        return [np.empty((rows, *block["weights"].shape)) for block in blocks]
+
+    def restored(self, recorded: Sequence[Floats]) -> Floats:
+        """(rows, *shape of the connectivity's weights) of what was recorded."""
+        if self.dense:
+            return recorded[0].transpose(0, 2, 1)
+        result = np.empty((len(recorded[0]), int(np.prod(self.shape))))
+        for order, values in zip(self.order, recorded, strict=True):
+            result[:, order] = values
+        return result.reshape(-1, *self.shape)
+
+
+def _block(values: Floats, row: Any, post: Any, rows: int, low: int, high: int) -> dict[str, NDArray[Any]]:
+    """Synapses sorted by row, and where those of each target are."""
+    segments, columns = np.zeros(rows + 1, np.int64), np.zeros(high - low + 1, np.int64)
+    np.cumsum(np.bincount(row, minlength=rows), out=segments[1:])
+    np.cumsum(np.bincount(post - low, minlength=high - low), out=columns[1:])
+    positions = np.argsort(post, kind="stable").astype(np.int32)
+    return {
+        "weights": np.array(values, np.float64),
+        "segments": segments,
+        "targets": post.astype(np.int32),
+        "columns": columns,
+        "positions": positions,
+        "rows": np.ascontiguousarray(row[positions], np.int32),
+    }
+
+
+def rule_of(projection: Projection) -> object:
+    """The compiled rule of a projection."""
+    from neurocomp.kernels.rules import TABLE
+
+    assert projection.learning is not None
+    assert projection.plasticity is not None
+    key = rule_digest(projection.learning.form)
+    if key not in TABLE:
+        name = projection.plasticity.rule.name
+        reason = f"projection '{projection.name}': the rule {name} was not compiled with the package; use target='reference'"
+        raise UnsupportedError("cpu", [reason])
+    return TABLE[key]
+
+
+def constants_of(projection: Projection) -> Floats:
+    """The constants of a projection's rule, in the order of its form."""
+    assert projection.learning is not None
+    return np.array([projection.learning.constants[name] for name in projection.learning.form.constants])

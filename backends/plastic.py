@@ -1,0 +1,111 @@
+"""Synapses that learn, in NumPy, written to be read: shared by the reference backend and Lava's generated connections.
+
+The rules of a step are in `ir/plasticity/rule.py`. Synapses are listed; `row` numbers the pairs (source neuron, delay), as each
+such pair has arrivals, and so traces, of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurocomp.ir.expressions import Assign
+from neurocomp.ir.network import Projection
+from neurocomp.ir.plasticity.form import rate_of
+from neurocomp.ir.printers.numpy import numpy_assignments
+from neurocomp.kernels.functions import TABLE
+
+Array = NDArray[Any]
+
+
+class Decaying:
+    """Values that jump at events and decay exponentially between them, evaluated only when they are asked for."""
+
+    def __init__(self, names: Sequence[str], constants: dict[str, float], size: int) -> None:
+        self.rates = {name: constants[rate_of(name)] for name in names}
+        self.values = {name: np.zeros(size) for name in names}
+        self.since = np.zeros(size, np.int64)  # step of the last event
+
+    def at(self, t: int, which: Array) -> dict[str, Array]:
+        """Their values at step t, for the numbers in `which`."""
+        steps = (t - self.since[which]).astype(np.float64)
+        return {name: values[which] * TABLE["exp"](-steps * self.rates[name]) for name, values in self.values.items()}
+
+    def put(self, t: int, which: Array, values: dict[str, Array]) -> None:
+        """Their values at step t from now on."""
+        for name, array in self.values.items():
+            array[which] = values[name]
+        self.since[which] = t
+
+
+class PlasticSynapses:
+    """The weights of one projection, and everything its rule remembers.
+
+    exponent: of the population's grid. weights: (k,) float64, one a synapse in the connectivity's order.
+    """
+
+    def __init__(self, projection: Projection, exponent: int) -> None:
+        assert projection.learning is not None
+        connectivity, form = projection.connectivity, projection.learning.form
+        self.form, self.exponent, self.n_post = form, exponent, connectivity.n_post
+        self.constants = dict(projection.learning.constants)
+        self.pre, self.post = connectivity.synapses()
+        self.start = np.array(connectivity.values(), np.float64)
+        delays = np.broadcast_to(np.ravel(projection.delay), self.start.shape)
+        self.delays, slot = np.unique(delays, return_inverse=True)
+        self.row = slot.reshape(-1) * connectivity.n_pre + self.pre
+        self.rows = len(self.delays) * connectivity.n_pre
+        self.events = {where: self._event(form.event(where)) for where in ("on_pre", "on_post", "on_reward")}
+        self.jump_pre, self.jump_post = self._event(form.jump_pre), self._event(form.jump_post)
+        self.reset()
+
+    def _event(self, assigns: Sequence[Assign]) -> Any:
+        return numpy_assignments(assigns, TABLE) if assigns else None
+
+    def reset(self) -> None:
+        """Back to the initial weights, with nothing remembered."""
+        self.weights = self.start.copy()
+        self.traces_pre = Decaying(self.form.pre, self.constants, self.rows)
+        self.traces_post = Decaying(self.form.post, self.constants, self.n_post)
+        self.variables = Decaying(self.form.synapse, self.constants, len(self.weights))
+
+    def input(self, arrivals: Array) -> Array:
+        """(n_post,) summed weights of the spikes that arrive. arrivals: (delays, n_pre) true or false.
+
+        A weight acts with its nearest value on the population's grid, so sums are exact.
+        """
+        reached = arrivals.ravel()[self.row]
+        units = np.rint(np.ldexp(self.weights[reached], -self.exponent))
+        return np.ldexp(np.bincount(self.post[reached], weights=units, minlength=self.n_post), self.exponent)
+
+    def learn(self, t: int, arrivals: Array, fired: Array, reward: float) -> None:
+        """What the rule does at the end of step t. fired: (n_post,) true or false. reward: the step's, 0 for none."""
+        came = arrivals.ravel()
+        self._apply("on_pre", t, np.flatnonzero(came[self.row]))
+        self._jump(self.traces_pre, self.jump_pre, t, np.flatnonzero(came))
+        self._apply("on_post", t, np.flatnonzero(fired[self.post]))
+        self._jump(self.traces_post, self.jump_post, t, np.flatnonzero(fired))
+        if reward:
+            self._apply("on_reward", t, np.arange(len(self.weights)), reward)
+
+    def _apply(self, where: str, t: int, which: Array, reward: float = 0.0) -> None:
+        event = self.events[where]
+        if event is None or len(which) == 0:
+            return
+        values = {**self.constants, "w": self.weights[which], "reward": reward}
+        values |= self.traces_pre.at(t, self.row[which])
+        values |= self.traces_post.at(t, self.post[which])
+        values |= self.variables.at(t, which)
+        event(values)
+        self.weights[which] = values["w"]
+        if any(x.target in self.form.synapse for x in self.form.event(where)):
+            self.variables.put(t, which, values)
+
+    def _jump(self, traces: Decaying, jump: Any, t: int, which: Array) -> None:
+        if jump is not None and len(which):
+            values = {**self.constants, **traces.at(t, which)}
+            jump(values)
+            traces.put(t, which, values)

@@ -1,0 +1,198 @@
+"""Philox against its published vectors, and the draws from it against the distributions they claim."""
+
+import ctypes
+import hashlib
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+functions = pytest.importorskip("neurocomp.kernels.functions")
+rand, randn, poisson = functions.rand, functions.randn, functions.poisson
+MASK = 0xFFFFFFFF
+KEY = np.uint64(0x9E3779B97F4A7C15)
+MEANS = [0.1, 1.6, 10.0, 31.9, 32.0, 50.0, 300.0, 1e6]
+
+# Random123's kat_vectors, lines "philox4x32 10": counter, key, result.
+KNOWN = [
+    ("00000000 00000000 00000000 00000000", "00000000 00000000", "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
+    ("ffffffff ffffffff ffffffff ffffffff", "ffffffff ffffffff", "408f276d 41c83b0e a20bc7c6 6d5451fd"),
+    ("243f6a88 85a308d3 13198a2e 03707344", "a4093822 299f31d0", "d16cfe09 94fdcceb 5001e420 24126ea1"),
+]
+
+
+def words(text):
+    return [int(word, 16) for word in text.split()]
+
+
+def philox(counter, key):
+    """The paper's text in Python's integers."""
+    a, b, c, d = counter
+    lo, hi = key & MASK, key >> 32
+    for _ in range(10):
+        p, q = 0xD2511F53 * a, 0xCD9E8D57 * c
+        a, b, c, d = (q >> 32) ^ b ^ lo, q & MASK, (p >> 32) ^ d ^ hi, p & MASK
+        lo, hi = (lo + 0x9E3779B9) & MASK, (hi + 0xBB67AE85) & MASK
+    return a, b, c, d
+
+
+def uniform(high, low):
+    return ((high >> 5) * 2**26 + (low >> 6)) / 2**53
+
+
+@pytest.mark.parametrize(("counter", "key", "result"), KNOWN)
+def test_published_vectors(counter, key, result):
+    lo, hi = words(key)
+    assert functions.philox(words(counter), lo | hi << 32) == tuple(words(result))
+    assert philox(words(counter), lo | hi << 32) == tuple(words(result))
+
+
+def test_philox_is_the_papers():
+    rng = np.random.default_rng(5)
+    for *counter, lo, hi in rng.integers(0, 2**32, (500, 6)).tolist():
+        assert functions.philox(counter, lo | hi << 32) == philox(counter, lo | hi << 32)
+
+
+def test_counter_is_neuron_step_and_site():
+    for key, step, neuron, site in [
+        (0, 0, 0, 0),
+        (int(KEY), 7, 3, 2),
+        (2**64 - 1, 2**40 + 5, 2**31 - 1, 65535),
+        (1 << 32, -1, 1, 1),
+    ]:
+        a, b, c, d = philox([neuron, step & MASK, step >> 32 & MASK, site], key)
+        assert rand(np.uint64(key), step, neuron, site) == uniform(a, b)
+        angle = 2 * math.pi * uniform(c, d)
+        wanted = math.sqrt(-2 * math.log(uniform(a, b) + 2.0**-53)) * math.cos(angle)
+        assert randn(np.uint64(key), step, neuron, site) == pytest.approx(wanted, rel=1e-12, abs=1e-14)
+
+
+def test_keys_may_be_signed():
+    assert rand(5, 0, 0, 0) == rand(np.uint64(5), 0, 0, 0) == rand(np.array([5]), 0, 0, 0)[0]
+    assert rand(np.uint64(2**64 - 1), 0, 0, 0) == rand(-1, 0, 0, 0) == rand(np.array([-1]), 0, 0, 0)[0]
+
+
+@pytest.mark.parametrize("axis", range(4), ids=["key", "step", "neuron", "site"])
+def test_uniform_along_every_part_of_the_counter(axis):
+    n = 60_000 if axis == 3 else 1_000_000
+    asked = [KEY, 11, 5, 1]
+    asked[axis] = np.arange(n, dtype=np.uint64 if axis == 0 else np.int64)
+    u = rand(*asked)
+    assert u.min() >= 0
+    assert u.max() < 1
+    assert stats.chisquare(np.bincount((u * 1024).astype(int), minlength=1024)).pvalue > 1e-3
+    low_bits = (u * 2.0**53).astype(np.int64) & 1023
+    assert stats.chisquare(np.bincount(low_bits, minlength=1024)).pvalue > 1e-3
+    pairs = (u[:-1:2] * 32).astype(int) * 32 + (u[1::2] * 32).astype(int)
+    assert stats.chisquare(np.bincount(pairs, minlength=1024)).pvalue > 1e-3
+
+
+def test_normal():
+    z = randn(KEY, np.arange(1000)[:, None], np.arange(1000), 3).ravel()
+    assert stats.kstest(z, "norm").pvalue > 1e-3
+    assert abs(z.mean()) < 4e-3
+    assert abs(z.var() - 1) < 6e-3
+    assert abs(stats.skew(z)) < 1e-2
+    assert abs(stats.kurtosis(z)) < 2e-2
+    for tail in (2, 3, 4):
+        expected = 2 * stats.norm.sf(tail) * z.size
+        assert abs((np.abs(z) > tail).sum() - expected) < 4 * math.sqrt(expected)
+    assert abs(np.corrcoef(z[:-1], z[1:])[0, 1]) < 4e-3
+
+
+@pytest.mark.parametrize("mean", MEANS)
+def test_poisson(mean):
+    counts = poisson(KEY, 17, np.arange(400_000), 2, mean)
+    assert (counts == np.floor(counts)).all()
+    law = stats.poisson(mean)
+    edges = np.unique(law.ppf(np.linspace(0, 1, 80)[1:-1]))
+    cells = np.bincount(np.searchsorted(edges, counts), minlength=len(edges) + 1)
+    expected = np.diff([0.0, *law.cdf(edges), 1.0]) * counts.size
+    keep = expected > 5
+    observed, wanted = np.append(cells[keep], cells[~keep].sum()), np.append(expected[keep], expected[~keep].sum())
+    statistic = ((observed - wanted) ** 2 / np.maximum(wanted, 1e-9))[wanted > 0].sum()
+    assert stats.chi2.sf(statistic, keep.sum() - 1) > 1e-3
+    assert abs(counts.mean() - mean) < 4 * math.sqrt(mean / counts.size)
+
+
+@pytest.mark.parametrize("mean", [1e12, 1e15, 1e16])
+def test_large_poisson_means_are_nearly_normal(mean):
+    z = (poisson(KEY, 17, np.arange(100_000), 2, mean) - mean) / math.sqrt(mean)
+    assert stats.kstest(z, "norm").pvalue > 1e-3
+
+
+def test_special_means():
+    means = [0.0, -0.0, -1.0, -math.inf, math.nan, 1e-300]
+    assert poisson(KEY, 0, np.arange(6), 0, means).tolist() == [0.0] * 6
+    assert poisson(KEY, 0, 0, 0, math.inf) == math.inf
+    assert (poisson(KEY, np.arange(1000), 0, 0, 0.0) == 0).all()
+
+
+def test_poisson_is_the_inverse_of_the_uniform_draw():
+    neurons = np.arange(20_000)
+    for mean in (0.3, 1.6, 25.0):
+        wanted = stats.poisson(mean).ppf(rand(KEY, 3, neurons, 4))
+        assert (poisson(KEY, 3, neurons, 4, mean) == wanted).all()
+
+
+def test_draws_do_not_depend_on_the_shape_of_the_question():
+    keys, steps, neurons = np.array([1, KEY], np.uint64)[:, None, None], np.arange(5)[:, None], np.arange(300)
+    means = np.array([0.5, 40.0, 3.0])[neurons % 3]
+    for function, more in ((rand, ()), (randn, ()), (poisson, (means,))):
+        block = function(keys, steps, neurons, 7, *more)
+        for k, step, neuron in [(0, 0, 0), (1, 4, 299), (0, 2, 128), (1, 3, 17)]:
+            one = [x[neuron] for x in more]
+            assert function(keys[k, 0, 0], step, neuron, 7, *one) == block[k, step, neuron]
+        back = function(keys, steps[::-1], neurons[::-1], 7, *(x[::-1] for x in more))
+        assert (back[:, ::-1, ::-1] == block).all()
+
+
+DIGESTS = {
+    "rand": "af53a8df74cb5155",
+    "randn": "8dab423bdb9aaa25",
+    "poisson": "8317b0e0871a3316",
+}
+
+
+@pytest.mark.parametrize("name", DIGESTS)
+def test_bits_are_those_of_every_other_machine_and_release(name):
+    """Spikes are promised bit for bit: whoever changes a digest changes the spikes of stored networks."""
+    neurons = np.arange(3000)
+    means = (np.array([0.1, 1.6, 31.0, 33.0, 300.0, 1e7])[neurons % 6],) if name == "poisson" else ()
+    drawn = functions.TABLE[name](KEY, 2**33, neurons, 5, *means)
+    assert hashlib.sha256(drawn.astype("<f8").tobytes()).hexdigest()[:16] == DIGESTS[name]
+
+
+SOURCE = """
+#include <philox.h>
+void all_rand(ptrdiff_t n, const double *mean, double *out) {
+    (void)mean;
+    for (ptrdiff_t j = 0; j < n; j++) out[j] = nc_rand(77, INT64_C(1) << 33, 40 + j, 5);
+}
+void all_randn(ptrdiff_t n, const double *mean, double *out) {
+    (void)mean;
+    for (ptrdiff_t j = 0; j < n; j++) out[j] = nc_randn(77, INT64_C(1) << 33, 40 + j, 5);
+}
+void all_poisson(ptrdiff_t n, const double *mean, double *out) {
+    for (ptrdiff_t j = 0; j < n; j++) out[j] = nc_poisson(77, INT64_C(1) << 33, 40 + j, 5, mean[j]);
+}
+void all_poisson_fill(ptrdiff_t n, const double *mean, double *out) {
+    nc_poisson_fill(n, 77, INT64_C(1) << 33, 40, 5, mean, out);
+}
+"""
+
+
+@pytest.mark.parametrize("flags", [["-O0"], ["-O3"], ["-O3", "-march=x86-64-v3"], ["-O3", "-march=x86-64-v4"]], ids=" ".join)
+def test_same_bits_with_every_instruction_set(compile_c, flags):
+    library = compile_c(SOURCE, "-std=c99", *flags)
+    mean = np.array([0.1, 1.6, 31.0, 33.0, 300.0, 1e7, 0.0, math.nan, -1.0, math.inf, 1e17, 5.0] * 100)
+    asked, out = (77, 2**33, 40 + np.arange(mean.size), 5), np.empty_like(mean)
+    for name, wanted in (
+        ("rand", rand(*asked)),
+        ("randn", randn(*asked)),
+        *((name, poisson(*asked, mean)) for name in ("poisson", "poisson_fill")),
+    ):
+        pointers = (ctypes.c_void_p(array.ctypes.data) for array in (mean, out))
+        getattr(library, f"all_{name}")(ctypes.c_ssize_t(mean.size), *pointers)
+        assert out.tobytes() == wanted.tobytes(), name
