@@ -21,7 +21,7 @@ ROOMS = ("ir", "backends", "kernels")
 
 
 def generate_updates() -> None:
-    """Write kernels/updates.pyx and rules.pyx from the built-in models and rules, importing only the text half of the compiler."""
+    """Write kernels/updates.pyx and rules.pyx from the built-in models and rules; only the text half of the compiler is needed."""
     for name, folder in (
         ("neurocomp", ROOT),
         ("neurocomp.ir", ROOT / "ir"),

@@ -65,12 +65,16 @@ class Counters:
 
 @dataclass(frozen=True)
 class Result:
-    """What a run gives. states: (steps // every, *shape) arrays in the user's variables, by (population, state variable)."""
+    """What a run gives. states: (steps // every, *shape) arrays in the user's variables, by (population, state variable).
+
+    weights: (k,) of plastic projections at the end, from backends that keep no state between runs.
+    """
 
     spikes: Mapping[str, Events]
     states: Mapping[tuple[str, str], NDArray[Any]]
     counters: Counters
     seconds: float = 0.0
+    weights: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
 class Executable(Protocol):

@@ -140,7 +140,8 @@ TABLE = {
     "rand": nc_ufunc(b"rand", b"(key, step, neuron, site): a uniform number in [0, 1), a multiple of 2^-53.", &nc_of_rand),
     "randn": nc_ufunc(b"randn", b"(key, step, neuron, site): a standard normal number.", &nc_of_randn),
     "poisson": nc_ufunc(
-        b"poisson", b"(key, step, neuron, site, mean): a Poisson count; 0 where the mean is 0, negative or NaN.", &nc_of_poisson),
+        b"poisson", b"(key, step, neuron, site, mean): a Poisson count; 0 where the mean is 0, negative or NaN.", &nc_of_poisson
+    ),
 }
 exp = TABLE["exp"]
 expm1 = TABLE["expm1"]

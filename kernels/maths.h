@@ -126,9 +126,10 @@ typedef struct {
 /* (exp(r) - 1 - r - r^2/2) / r^3 on |r| <= ln(2)/2 */
 NC_INLINE double nc_exp_polynomial(double r) {
     const double r2 = r * r, r4 = r2 * r2;
-    const double low = (0x1.555555555555ap-3 + 0x1.5555555555531p-5 * r) + (0x1.111111110efc3p-7 + 0x1.6c16c16c26fe9p-10 * r) * r2;
-    const double mid = (0x1.a01a01b2690c0p-13 + 0x1.a01a01527bc07p-16 * r) + (0x1.71ddf27065b74p-19 + 0x1.27e58cf240d7cp-22 * r) * r2;
-    return low + (mid + (0x1.af6860605245dp-26 + 0x1.1e67127bcc2cbp-29 * r) * r4) * r4;
+    const double a = 0x1.555555555555ap-3 + 0x1.5555555555531p-5 * r, b = 0x1.111111110efc3p-7 + 0x1.6c16c16c26fe9p-10 * r;
+    const double c = 0x1.a01a01b2690c0p-13 + 0x1.a01a01527bc07p-16 * r, d = 0x1.71ddf27065b74p-19 + 0x1.27e58cf240d7cp-22 * r;
+    const double e = 0x1.af6860605245dp-26 + 0x1.1e67127bcc2cbp-29 * r;
+    return (a + b * r2) + ((c + d * r2) + e * r4) * r4;
 }
 
 /* exp(x + tail) for |x| < 2^11 and |tail| < 2^-40: x = k ln 2 + r with an error below 2^-85, then 1 + r + r^2/2 nearly exactly
@@ -240,8 +241,9 @@ NC_INLINE nc_pair nc_atanh_argument(double f, double f_lo) {
 /* (2 atanh(s) - 2 s) / s^3 in z = s^2, for |s| <= (sqrt(2) - 1) / (sqrt(2) + 1) */
 NC_INLINE double nc_log_polynomial(double z) {
     const double z2 = z * z;
-    const double low = (0x1.5555555555592p-1 + 0x1.999999997fdb4p-2 * z) + (0x1.24924941f15a1p-2 + 0x1.c71c520934491p-3 * z) * z2;
-    return low + (0x1.74663ef0447eep-3 + 0x1.39a1b9f99038fp-3 * z + 0x1.2f056a934ac0bp-3 * z2) * (z2 * z2);
+    const double a = 0x1.5555555555592p-1 + 0x1.999999997fdb4p-2 * z, b = 0x1.24924941f15a1p-2 + 0x1.c71c520934491p-3 * z;
+    const double c = 0x1.74663ef0447eep-3 + 0x1.39a1b9f99038fp-3 * z + 0x1.2f056a934ac0bp-3 * z2;
+    return (a + b * z2) + c * (z2 * z2);
 }
 
 /* k ln 2 + log(1 + f + f_lo): the two large terms exactly, the rest after them */
@@ -283,8 +285,9 @@ NC_INLINE double nc_log1p(double x) {
 /* (2 atanh(s) - 2 s - 2/3 s^3 - 2/5 s^5) / s^7 in z = s^2, for s as above */
 NC_INLINE double nc_power_polynomial(double z) {
     const double z2 = z * z;
-    const double low = (0x1.24924924927ccp-2 + 0x1.c71c71c65a445p-3 * z) + (0x1.745d17d73fb05p-3 + 0x1.3b13783f3f8c3p-3 * z) * z2;
-    return low + (0x1.111dcc8dedd57p-3 + 0x1.de9ed7063b1d2p-4 * z + 0x1.e7dcfacba977ap-4 * z2) * (z2 * z2);
+    const double a = 0x1.24924924927ccp-2 + 0x1.c71c71c65a445p-3 * z, b = 0x1.745d17d73fb05p-3 + 0x1.3b13783f3f8c3p-3 * z;
+    const double c = 0x1.111dcc8dedd57p-3 + 0x1.de9ed7063b1d2p-4 * z + 0x1.e7dcfacba977ap-4 * z2;
+    return (a + b * z2) + c * (z2 * z2);
 }
 
 /* hi + lo again as a sum, its hi now of 26 bits, so that the product of two such hi is exact */
@@ -342,15 +345,17 @@ NC_INLINE double nc_pow(double x, double y) {
 /* (sin(r) - r + r^3/6) / r^5 in z = r^2, for |r| <= pi / 4 */
 NC_INLINE double nc_sin_polynomial(double z) {
     const double z2 = z * z;
-    const double low = (0x1.111111111110fp-7 + -0x1.a01a01a019396p-13 * z) + (0x1.71de3a53d1f8ep-19 + -0x1.ae6453453be0ap-26 * z) * z2;
-    return low + (0x1.6120f4af49275p-33 + -0x1.aad1275369197p-41 * z) * (z2 * z2);
+    const double a = 0x1.111111111110fp-7 + -0x1.a01a01a019396p-13 * z, b = 0x1.71de3a53d1f8ep-19 + -0x1.ae6453453be0ap-26 * z;
+    const double c = 0x1.6120f4af49275p-33 + -0x1.aad1275369197p-41 * z;
+    return (a + b * z2) + c * (z2 * z2);
 }
 
 /* (cos(r) - 1 + z/2) / z^2 in z = r^2, for |r| <= pi / 4 */
 NC_INLINE double nc_cos_polynomial(double z) {
     const double z2 = z * z;
-    const double low = (0x1.555555555554cp-5 + -0x1.6c16c16c15184p-10 * z) + (0x1.a01a019cb26ebp-16 + -0x1.27e4f80a762c1p-22 * z) * z2;
-    return low + (0x1.1ee9ec479306ep-29 + -0x1.8faecf1db9489p-37 * z) * (z2 * z2);
+    const double a = 0x1.555555555554cp-5 + -0x1.6c16c16c15184p-10 * z, b = 0x1.a01a019cb26ebp-16 + -0x1.27e4f80a762c1p-22 * z;
+    const double c = 0x1.1ee9ec479306ep-29 + -0x1.8faecf1db9489p-37 * z;
+    return (a + b * z2) + c * (z2 * z2);
 }
 
 /* sin(r + quadrant pi / 2) for |r| <= pi / 4, r = hi + lo; of `quadrant` only the last two bits count.

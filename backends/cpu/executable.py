@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from neurocomp.backends.base import Counters, Record, Result, initial_state, readable_state, run_in_turn
 from neurocomp.backends.cpu import layout
 from neurocomp.backends.cpu.compiled import JIT, Update, update_for
-from neurocomp.backends.cpu.toolchain import CannotCompileError
 from neurocomp.backends.cpu.plastic import PlasticArrays, constants_of, rule_of
+from neurocomp.backends.cpu.toolchain import CannotCompileError
 from neurocomp.ir.connectivity import Dense
 from neurocomp.ir.convolution import Conv2d
 from neurocomp.ir.errors import CacheWarning, NumpyFallbackWarning, UnsupportedError

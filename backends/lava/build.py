@@ -20,13 +20,14 @@ from lava.utils.weightutils import SignMode
 from neurocomp.backends.base import initial_state
 from neurocomp.backends.lava.chip import SHARED
 from neurocomp.backends.lava.match import library_lif
+from neurocomp.backends.lava.processes.plastic import PlasticConnection
 from neurocomp.backends.lava.processes.recorders import SpikeRecorder, StateRecorder
 from neurocomp.backends.lava.processes.relay import Relay
 from neurocomp.backends.lava.processes.step_neuron import StepNeuron
 from neurocomp.backends.lava.wires import Wire, wires
 from neurocomp.ir.convolution import Conv2d
 from neurocomp.ir.events import Events
-from neurocomp.ir.network import Network, Population
+from neurocomp.ir.network import Network, Population, Projection
 
 FLOAT, FIXED = "floating_pt", "fixed_pt"
 
@@ -68,9 +69,7 @@ class ProcessGraph:
 
     def _connect(self) -> None:
         for wire in wires(self.net):
-            if wire.pre not in self.neurons and wire.pre not in self.sources:
-                self.sources[wire.pre] = RingBuffer(data=self._columns(wire.pre))
-            spikes = (self.neurons.get(wire.pre) or self.sources[wire.pre]).s_out
+            spikes = self._spikes(wire.pre)
             if wire.relayed:
                 size = self.net.node(wire.pre).size
                 columns = np.arange(size) if wire.columns is None else wire.columns
@@ -86,6 +85,12 @@ class ProcessGraph:
             connection.a_out.connect(to)
             self.connections.append(connection)
 
+    def _spikes(self, name: str) -> Any:
+        """The port where a node's spikes come out; inputs become sources when they are first asked for."""
+        if name not in self.neurons and name not in self.sources:
+            self.sources[name] = RingBuffer(data=self._columns(name))
+        return (self.neurons.get(name) or self.sources[name]).s_out
+
     def _columns(self, name: str) -> Any:
         """(size, machine steps): what the input sends at each machine step."""
         node, events = self.net.inputs[name], self.inputs.get(name)
@@ -98,12 +103,27 @@ class ProcessGraph:
 class Builder(ProcessGraph):
     """A process graph with recorders, for one run.
 
-    folder: where the recorders write `spikes<k>.npy` (k-th population) and `state<k>.npy` (k-th asked state).
+    folder: where the recorders write `spikes<k>.npy` (k-th population), `state<k>.npy` (k-th asked state) and `weights<k>.npy`
+    (of the k-th projection at the end, where it learns).
     """
 
-    def __init__(self, net: Network, inputs: Mapping[str, Events], steps: int, folder: Path) -> None:
+    def __init__(
+        self,
+        net: Network,
+        inputs: Mapping[str, Events],
+        steps: int,
+        folder: Path,
+        states: Sequence[tuple[str, str]] = (),
+        every: int = 1,
+    ) -> None:
         super().__init__(net, inputs, steps)
         self.folder = folder
+        for k, (name, projection) in enumerate(net.projections.items()):
+            if projection.learning is not None:
+                asked = [n for n, key in enumerate(states) if key == (name, "w")]
+                trace = folder / f"state{asked[0]}.npy" if asked else None
+                self._connect_plastic(projection, folder / f"weights{k}.npy", trace, every)
+        self._record_states(states)
         self.recorders = self._record_spikes()
 
     @property
@@ -111,10 +131,34 @@ class Builder(ProcessGraph):
         """The process to run; all others are connected to it. None where there is no population."""
         return next(iter(self.neurons.values()), None)
 
-    def record_states(self, states: Sequence[tuple[str, str]]) -> None:
+    def _connect_plastic(self, projection: Projection, final: Path, trace: Path | None, every: int) -> None:
+        population, plasticity = self.net.populations[projection.post], projection.plasticity
+        assert plasticity is not None
+        inputs = len(population.neuron.model.inputs)
+        process = PlasticConnection(
+            projection=projection,
+            exponent=self.net.exponent(projection.post),
+            size=inputs * population.size,
+            place=population.slot(projection.receptor) * population.size,
+            first=population.lag,
+            steps=self.steps,
+            final=final,
+            trace=trace,
+            every=every,
+        )
+        self._spikes(projection.pre).connect(process.s_in)
+        self._spikes(projection.post).connect(process.s_back)
+        if plasticity.reward is not None:
+            self._spikes(plasticity.reward).connect(process.reward_in)
+        process.a_out.connect(self.neurons[projection.post].a_in)
+        self.connections.append(process)
+
+    def _record_states(self, states: Sequence[tuple[str, str]]) -> None:
         """Add a recorder for each (population, state)."""
         dtype = np.int64 if self.fixed else np.float64
         for k, (name, state) in enumerate(states):
+            if name in self.net.projections:
+                continue  # the connection itself keeps its weights
             population, process = self.net.populations[name], self.neurons[name]
             lif = library_lif(population)
             var = getattr(process, lif.variables[state]) if lif else process.state
@@ -134,7 +178,9 @@ class Builder(ProcessGraph):
             recorders[name] = recorder
         linked = nx.Graph()
         linked.add_nodes_from(self.net.graph)
-        linked.add_edges_from((x.pre, x.post) for x in self.net.projections.values() if len(x.connectivity))
+        linked.add_edges_from((x.pre, x.post) for x in self.net.projections.values() if len(x.connectivity) or x.learning)
+        rewards = ((x.plasticity.reward, x.post) for x in self.net.projections.values() if x.plasticity and x.plasticity.reward)
+        linked.add_edges_from(rewards)
         parts = [[x for x in part if x in recorders] for part in nx.connected_components(linked)]
         ends = [recorders[part[0]] for part in parts if part]
         for one, other in pairwise(ends):

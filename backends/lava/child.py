@@ -93,9 +93,8 @@ def run_job(job: JobFiles, fail: Callable[[str], None]) -> None:
 
     from neurocomp.backends.lava.build import Builder, tag_of
 
-    net, inputs, steps, states = job.read()
-    builder = Builder(net, inputs, steps, job.folder)
-    builder.record_states(states)
+    net, inputs, steps, states, every = job.read()
+    builder = Builder(net, inputs, steps, job.folder, states, every)
     if builder.root is None:
         return
     builder.root.create_runtime(run_cfg=Loihi2SimCfg(select_tag=tag_of(net)))

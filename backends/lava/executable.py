@@ -61,6 +61,7 @@ class LavaExecutable:
 
     def __init__(self, net: Network, timeout: float | None = None) -> None:
         self.net, self.timeout = net, timeout
+        self.learned: Mapping[str, Any] = {}
 
     @property
     def processes(self) -> dict[str, str]:
@@ -93,11 +94,18 @@ class LavaExecutable:
         return {"neurons": neurons, "sources": graph.sources, "connections": graph.connections}
 
     def reset(self) -> None:
-        """Nothing to do: every run begins at the initial state."""
+        """Back to the initial weights; every run begins at the initial state anyway."""
+        self.learned = {}
+
+    def weights(self, name: str) -> Any:
+        """The weights of a plastic projection after the last run."""
+        return self.learned.get(name, self.net.projections[name].connectivity.values())
 
     def run(self, inputs: Mapping[str, Events], steps: int, record: Record) -> Result:
         """Run from the initial state."""
-        return run_jobs([Job(self.net, inputs, steps, record)], self.timeout)[0]
+        result = run_jobs([Job(self.net, inputs, steps, record)], self.timeout)[0]
+        self.learned = result.weights
+        return result
 
     def run_batch(self, samples: Sequence[Mapping[str, Events]], steps: int, record: Record) -> list[Result]:
         """Run every sample from the initial state, many at once as copies of the network side by side."""
@@ -112,11 +120,14 @@ class LavaExecutable:
                 jobs.append(Job(replicate(self.net, len(part)), join(self.net, part, steps), steps, everything))
         results = []
         for part, whole in zip(parts, run_jobs(jobs, self.timeout), strict=True):
+            self.learned = whole.weights
             results += [whole] if len(part) == 1 else split(self.net, part, steps, record, whole)
         return results
 
     def _copies(self, steps: int, record: Record) -> int:
         """How many samples run at once."""
+        if any(x.learning is not None for x in self.net.projections.values()):
+            return 1  # each sample learns for itself
         synapses = sum(len(x.connectivity) for x in self.net.projections.values())
         states = sum(self.net.populations[name].size for name, _ in record.states)
         columns = sum(x.size for x in self.net.inputs.values()) + states

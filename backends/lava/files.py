@@ -37,7 +37,7 @@ class JobFiles:
     def __init__(self, folder: Path, k: int) -> None:
         self.folder = folder / str(k)
 
-    def write(self, net: Network, inputs: Mapping[str, Events], steps: int, states: Sequence[tuple[str, str]]) -> None:
+    def write(self, net: Network, inputs: Mapping[str, Events], steps: int, states: Sequence[tuple[str, str]], every: int) -> None:
         """Everything the child needs."""
         self.folder.mkdir()
         storage.save(net, self.folder / "network.neurocomp")
@@ -50,10 +50,10 @@ class JobFiles:
                 arrays[f"payload{k}"] = events.payload
         with open(self.folder / "inputs.npz", "wb") as stream:
             np.savez(stream, **arrays)
-        (self.folder / "job.json").write_text(json.dumps({"steps": steps, "inputs": names, "states": list(states)}))
+        (self.folder / "job.json").write_text(json.dumps({"steps": steps, "inputs": names, "states": list(states), "every": every}))
 
-    def read(self) -> tuple[Network, dict[str, Events], int, list[tuple[str, str]]]:
-        """(network, inputs, steps, states to record), in the child."""
+    def read(self) -> tuple[Network, dict[str, Events], int, list[tuple[str, str]], int]:
+        """(network, inputs, steps, states to record, how often), in the child."""
         net = storage.load(self.folder / "network.neurocomp", check=False)
         job = json.loads((self.folder / "job.json").read_text())
         inputs = {}
@@ -61,7 +61,7 @@ class JobFiles:
             for k, name in enumerate(job["inputs"]):
                 payload = arrays[f"payload{k}"] if f"payload{k}" in arrays.files else None
                 inputs[name] = Events(arrays[f"times{k}"], arrays[f"ids{k}"], net.inputs[name].shape, job["steps"], payload)
-        return net, inputs, int(job["steps"]), [(name, state) for name, state in job["states"]]
+        return net, inputs, int(job["steps"]), [(name, state) for name, state in job["states"]], job["every"]
 
     def done(self, seconds: float) -> None:
         """The child finished the job."""
@@ -92,6 +92,11 @@ class JobFiles:
         """The k-th recorded state as Lava holds it: (steps, size), or (steps, states, size) of a `StepNeuron`."""
         trace: NDArray[Any] = np.load(self.folder / f"state{k}.npy", allow_pickle=False)
         return trace
+
+    def weights(self, k: int) -> NDArray[Any]:
+        """The weights of the k-th projection at the end, where it learns."""
+        weights: NDArray[Any] = np.load(self.folder / f"weights{k}.npy", allow_pickle=False)
+        return weights
 
     def _appear(self, name: str, text: str) -> None:
         partial = self.folder / f"{name}.part"

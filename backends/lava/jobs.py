@@ -74,7 +74,7 @@ def _one_child(jobs: Sequence[Job], first: int, timeout: float | None) -> list[R
         folder = Path(name)
         files = [JobFiles(folder, k) for k in range(len(jobs) - first)]
         for job, its in zip(jobs[first:], files, strict=True):
-            its.write(job.net, job.inputs, job.steps, job.record.states)
+            its.write(job.net, job.inputs, job.steps, job.record.states, job.record.every)
         write_manifest(folder, len(files))
         command = [sys.executable, "-m", "neurocomp.backends.lava.child", name]
         with open(folder / "output", "wb") as output, process_group(command, folder, _environment(folder), output) as child:
@@ -128,10 +128,14 @@ def _raw(job: Job, its: JobFiles) -> Raw:
         payload = raster[times, ids].astype(np.int64) if population.graded else None
         spikes[name] = Events(times, ids, population.shape, job.steps, payload)
     for k, key in enumerate(job.record.states):
+        if key[0] in job.net.projections:
+            states[key] = its.state(k)
+            continue
         trace, program = its.state(k), job.net.populations[key[0]].program
         assert program is not None
         states[key] = trace if trace.ndim == 2 else trace[:, program.form.state.index(key[1])]
-    return Raw(spikes, states)
+    weights = {name: its.weights(k) for k, (name, x) in enumerate(job.net.projections.items()) if x.learning is not None}
+    return Raw(spikes, states, weights)
 
 
 def _environment(folder: Path) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,23 +16,28 @@ from neurocomp.ir.network import Input, Network, Node, Projection
 
 @dataclass(frozen=True)
 class Raw:
-    """Spikes of every population and the asked states (steps, size) in stored form."""
+    """Spikes of every population, the asked states (steps, size) in stored form, and what plastic projections have learned."""
 
     spikes: Mapping[str, Events]
     states: Mapping[tuple[str, str], NDArray[Any]]
+    weights: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
 def collect(net: Network, inputs: Mapping[str, Events], steps: int, record: Record, raw: Raw, seconds: float) -> Result:
     """The result of one run."""
     spikes = {name: _of_node(node, inputs, raw, steps) for name, node in net.nodes.items()}
-    kept = {key: trace[record.every - 1 :: record.every] for key, trace in raw.states.items()}
-    states = {key: readable_state(net.populations[key[0]], key[1], trace) for key, trace in kept.items()}
+    states = {}
+    for key, trace in raw.states.items():
+        if key[0] in net.projections:  # recorded as often as asked
+            states[key] = trace.reshape(-1, *net.projections[key[0]].connectivity.weights.shape)
+        else:
+            states[key] = readable_state(net.populations[key[0]], key[1], trace[record.every - 1 :: record.every])
     counters = Counters(
         spikes={name: len(events) for name, events in spikes.items()},
         updates={name: population.size * steps for name, population in net.populations.items()},
         events={name: _delivered(net, projection, spikes[projection.pre]) for name, projection in net.projections.items()},
     )
-    return Result({name: spikes[name] for name in record.spikes}, states, counters, seconds)
+    return Result({name: spikes[name] for name in record.spikes}, states, counters, seconds, raw.weights)
 
 
 def split(net: Network, samples: Sequence[Mapping[str, Events]], steps: int, record: Record, whole: Result) -> list[Result]:

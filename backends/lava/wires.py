@@ -53,6 +53,8 @@ def wires(net: Network) -> list[Wire]:
     """All connections of a compiled network."""
     result = []
     for projection in net.projections.values():
+        if projection.learning is not None:
+            continue  # a process of its own
         source, population = net.node(projection.pre), net.populations[projection.post]
         graded = source.graded
         loihi = population.program is not None and population.program.form.arithmetic == "loihi"
