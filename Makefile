@@ -39,10 +39,10 @@ $(VENV)/.installed: pyproject.toml $(KERNELS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo "neurocomp needs Python 3.11 or newer, and $(PYTHON) is older; try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --upgrade pip "setuptools>=77" "Cython>=3.1"
+	$(BIN)/python -m pip install -q --upgrade pip "setuptools>=77" "Cython>=3.1" "numpy>=2.0"
 	$(BIN)/python -m pip install -q --no-build-isolation -e ".[dev]"
 	$(BIN)/python -m pip install -q --no-deps --ignore-requires-python $(LAVA)
 	@touch $@
 
 clean:
-	rm -rf build dist *.egg-info kernels/*.so kernels/updates.pyx .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf build dist *.egg-info kernels/*.so kernels/updates.pyx kernels/rules.pyx .mypy_cache .ruff_cache .pytest_cache .hypothesis

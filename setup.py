@@ -21,7 +21,7 @@ ROOMS = ("ir", "backends", "kernels")
 
 
 def generate_updates() -> None:
-    """Write kernels/updates.pyx and rules.pyx from the built-in models and rules; only the text half of the compiler is needed."""
+    """Write kernels/updates.pyx and rules.pyx from the built-in models and rules, with only the text half of the compiler."""
     for name, folder in (
         ("neurocomp", ROOT),
         ("neurocomp.ir", ROOT / "ir"),

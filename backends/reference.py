@@ -193,7 +193,7 @@ class _Log:
         for key, trace in self.traces.items():
             if key[0] in self.net.projections:
                 shape = self.net.projections[key[0]].connectivity.weights.shape
-                states[key] = np.array(trace).reshape(-1, *shape)
+                states[key] = np.array(trace).reshape(len(trace), *shape)
                 continue
             population = self.net.populations[key[0]]
             full = np.array([np.broadcast_to(x, (population.size,)) for x in trace]).reshape(-1, population.size)

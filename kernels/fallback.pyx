@@ -16,9 +16,9 @@ LIMITS = (MAX_INPUTS, MAX_STATES, MAX_CONSTANTS - 1)  # how many inputs, states 
 cdef class PythonUpdate:
     """`step(inputs, state, constants, now)`, called for a few hundred neurons at a time; needs the GIL for each call.
 
-    Its arguments are lists of float64 (integer: int64) arrays over the kernel's own memory, n values each, of which it changes
-    those of state in place, and now = (step, t, key, number of the first neuron). It returns what every neuron sends, 0 for
-    nothing, or None where neurons cannot spike.
+    Its arguments are lists of (n,) float64 (integer: int64) arrays of its own, and now = (step, t, key, number of the first
+    neuron). It returns (state, sent): the new values of each state, and what every neuron sends, 0 for nothing, or None where
+    neurons cannot spike.
 
     capsule: for `Engine.add_population`, with this object as context. error: the first exception of `step`, which is not called
     any more then; the engine ends the run, raises it and sets this back to None.
@@ -37,13 +37,12 @@ cdef class PythonUpdate:
         cdef intptr_t counts = (inputs * (MAX_STATES + 1) + states) * MAX_CONSTANTS + constants
         PyCapsule_SetContext(self.capsule, <void*>counts)
 
-    cdef array(self, const void* values, ptrdiff_t n, int access):
-        return np.frombuffer(PyMemoryView_FromMemory(<char*>values, 8 * n, access), self.dtype)
+    cdef read(self, const void* values, ptrdiff_t n):
+        """A copy, as tracebacks may keep it for longer than the kernel keeps its memory."""
+        return np.frombuffer(PyMemoryView_FromMemory(<char*>values, 8 * n, PyBUF_READ), self.dtype).copy()
 
-    cdef send(self, sent, ptrdiff_t n, unsigned char* fired, int32_t* payload):
-        np.frombuffer(PyMemoryView_FromMemory(<char*>fired, n, PyBUF_WRITE), np.uint8)[:] = np.not_equal(sent, 0)
-        if self.graded:
-            np.frombuffer(PyMemoryView_FromMemory(<char*>payload, 4 * n, PyBUF_WRITE), np.int32)[:] = sent
+    cdef write(self, void* to, ptrdiff_t n, dtype, values):
+        np.frombuffer(PyMemoryView_FromMemory(<char*>to, n * np.dtype(dtype).itemsize, PyBUF_WRITE), dtype)[:] = values
 
 
 cdef void call(
@@ -56,13 +55,17 @@ cdef void call(
     if update.error is not None:
         return
     try:
-        sent = update.step(
-            [update.array(inputs[k], n, PyBUF_READ) for k in range(update.inputs)],
-            [update.array(state[k], n, PyBUF_WRITE) for k in range(update.states)],
-            [update.array(constants[k], n, PyBUF_READ) for k in range(update.constants)],
+        values, sent = update.step(
+            [update.read(inputs[k], n) for k in range(update.inputs)],
+            [update.read(state[k], n) for k in range(update.states)],
+            [update.read(constants[k], n) for k in range(update.constants)],
             (now.step, now.t, now.key, now.first),
         )
+        for k in range(update.states):
+            update.write(state[k], n, update.dtype, values[k])
         if sent is not None:
-            update.send(sent, n, fired, payload)
+            update.write(fired, n, np.uint8, np.not_equal(sent, 0))
+            if update.graded:
+                update.write(payload, n, np.int32, sent)
     except BaseException as error:
         update.error = error

@@ -52,6 +52,7 @@ from neurocomp.ir.neurons import (
 from neurocomp.ir.passes import Quantise
 from neurocomp.ir.passes.place import Place, place
 from neurocomp.ir.placement import Placement
+from neurocomp.ir.plasticity import STDP, Plasticity, PlasticityRule, RewardSTDP, Trace, TripletSTDP
 from neurocomp.ir.storage import load, save
 from neurocomp.ir.text import text
 from neurocomp.ir.verify import verify
@@ -72,6 +73,7 @@ __all__ = [
     "LI",
     "LIF",
     "NOISE_UNITS",
+    "STDP",
     "AdEx",
     "AlphaLIF",
     "AvgPool2d",
@@ -104,6 +106,8 @@ __all__ = [
     "OneToOne",
     "Place",
     "Placement",
+    "Plasticity",
+    "PlasticityRule",
     "Poisson",
     "PoissonCounts",
     "Population",
@@ -114,6 +118,7 @@ __all__ = [
     "Readout",
     "Recording",
     "ResonateFire",
+    "RewardSTDP",
     "SigmaDelta",
     "SinabsIF",
     "SinabsLIF",
@@ -124,7 +129,9 @@ __all__ = [
     "StochasticLIF",
     "SumPool2d",
     "Threshold",
+    "Trace",
     "TraubMiles",
+    "TripletSTDP",
     "Uniform",
     "compare",
     "conform",

@@ -173,18 +173,21 @@ def _numpy(form: StepForm, why: str) -> Update:
     from neurocomp.kernels.fallback import PythonUpdate
 
     counts = tuple(map(len, _arrays(form)))
-    update = PythonUpdate(_in_place(form), *counts, integer=form.arithmetic == "loihi", graded=form.payload is not None)
+    update = PythonUpdate(_step(form), *counts, integer=form.arithmetic == "loihi", graded=form.payload is not None)
     return Update(update.capsule, "numpy", f"in NumPy, as {why}", context=update)
 
 
-def _in_place(form: StepForm) -> Any:
-    """The form as the function that `PythonUpdate` takes: arrays in the form's order, changed in place."""
+Arrays = Sequence[NDArray[Any]]
+
+
+def _step(form: StepForm) -> Any:
+    """The form as the function that `PythonUpdate` takes: arrays in the form's order instead of by name."""
     program = advance(form)
 
-    def step(inputs: Arrays, state: Arrays, constants: Arrays, now: tuple[int, float, int, int]) -> Any:
+    def step(inputs: Arrays, state: Arrays, constants: Arrays, now: tuple[int, float, int, int]) -> tuple[Arrays, Any]:
         number, t, key, first = now
         neurons = np.arange(first, first + len(inputs[0]), dtype=np.int64)
-        values = {name: array.copy() for name, array in zip(form.state, state, strict=True)}  # one may become another's value
+        values = dict(zip(form.state, state, strict=True))
         with np.errstate(all="ignore"):  # as compiled code
             sent = program(
                 dict(zip(form.inputs, inputs, strict=True)),
@@ -192,11 +195,6 @@ def _in_place(form: StepForm) -> Any:
                 dict(zip(form.constants, constants, strict=True)),
                 Moment(number, t, key, neurons),
             )
-        for name, array in zip(form.state, state, strict=True):
-            array[:] = values[name]
-        return sent
+        return list(values.values()), sent
 
     return step
-
-
-Arrays = Sequence[NDArray[Any]]

@@ -70,7 +70,7 @@ class PlasticArrays:
         result = np.empty((len(recorded[0]), int(np.prod(self.shape))))
         for order, values in zip(self.order, recorded, strict=True):
             result[:, order] = values
-        return result.reshape(-1, *self.shape)
+        return result.reshape(len(result), *self.shape)
 
 
 def _block(values: Floats, row: Any, post: Any, rows: int, low: int, high: int) -> dict[str, NDArray[Any]]:

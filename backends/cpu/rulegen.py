@@ -37,10 +37,8 @@ def rules_source(forms: Iterable[RuleForm]) -> str:
     by_digest = {rule_digest(form): form for form in forms}
     return _MODULE.format(
         source="\n".join(c_rule(form, f"rule_{key}") for key, form in by_digest.items()),
-        declarations="\n".join(f"    const void* rule_{key}_pointer \"((void *)&rule_{key})\"" for key in by_digest),
-        table="\n".join(
-            f'    "{key}": PyCapsule_New(<void*>rule_{key}_pointer, "neurocomp.rule", NULL),' for key in by_digest
-        ),
+        declarations="\n".join(f'    const void* rule_{key}_pointer "((void *)&rule_{key})"' for key in by_digest),
+        table="\n".join(f'    "{key}": PyCapsule_New(<void*>rule_{key}_pointer, "neurocomp.rule", NULL),' for key in by_digest),
     )
 
 

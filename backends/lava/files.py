@@ -37,7 +37,9 @@ class JobFiles:
     def __init__(self, folder: Path, k: int) -> None:
         self.folder = folder / str(k)
 
-    def write(self, net: Network, inputs: Mapping[str, Events], steps: int, states: Sequence[tuple[str, str]], every: int) -> None:
+    def write(
+        self, net: Network, inputs: Mapping[str, Events], steps: int, states: Sequence[tuple[str, str]], every: int
+    ) -> None:
         """Everything the child needs."""
         self.folder.mkdir()
         storage.save(net, self.folder / "network.neurocomp")
@@ -50,7 +52,9 @@ class JobFiles:
                 arrays[f"payload{k}"] = events.payload
         with open(self.folder / "inputs.npz", "wb") as stream:
             np.savez(stream, **arrays)
-        (self.folder / "job.json").write_text(json.dumps({"steps": steps, "inputs": names, "states": list(states), "every": every}))
+        (self.folder / "job.json").write_text(
+            json.dumps({"steps": steps, "inputs": names, "states": list(states), "every": every})
+        )
 
     def read(self) -> tuple[Network, dict[str, Events], int, list[tuple[str, str]], int]:
         """(network, inputs, steps, states to record, how often), in the child."""

@@ -29,7 +29,7 @@ def collect(net: Network, inputs: Mapping[str, Events], steps: int, record: Reco
     states = {}
     for key, trace in raw.states.items():
         if key[0] in net.projections:  # recorded as often as asked
-            states[key] = trace.reshape(-1, *net.projections[key[0]].connectivity.weights.shape)
+            states[key] = trace.reshape(len(trace), *net.projections[key[0]].connectivity.weights.shape)
         else:
             states[key] = readable_state(net.populations[key[0]], key[1], trace[record.every - 1 :: record.every])
     counters = Counters(

@@ -59,8 +59,8 @@ AdEx = NeuronModel(
         "i_offset": 0.0,
     },
     equations="""
-        dv/dt = (g_leak * (v_leak - v + delta_t * exp((min(v, v_peak) - v_threshold) / delta_t)) - w + a + i_offset) / c_m
         dw/dt = (g_adapt * (v - v_leak) - w) / tau_adapt
+        dv/dt = (g_leak * (v_leak - v + delta_t * exp((min(v, v_peak) - v_threshold) / delta_t)) - w + a + i_offset) / c_m
     """,
     spike="v > v_peak",
     resets={"value": "v = v_reset; w = w + b_adapt"},

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from neurocomp.ir.expressions import Assign, Binary, Call, Expr, Name, Unary, names
 from neurocomp.ir.plasticity.rule import WEIGHT, Plasticity, PlasticityRule
 
+
 @dataclass(frozen=True)
 class RuleForm:
     """What happens at each event, as straight-line assignments.

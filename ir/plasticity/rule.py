@@ -79,7 +79,9 @@ class PlasticityRule:
                 raise EquationError(f"rule {self.name}, {where}: '{assign.target}' cannot be assigned; {sorted(allowed)} can")
             for name in names(assign.value):
                 if name not in known:
-                    raise EquationError(f"rule {self.name}, {where}: unknown name '{name}'; known are {', '.join(sorted(known))}")
+                    raise EquationError(
+                        f"rule {self.name}, {where}: unknown name '{name}'; known are {', '.join(sorted(known))}"
+                    )
             if any(draws(assign.value)):
                 raise EquationError(f"rule {self.name}, {where}: random numbers are not available in learning rules")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from neurocomp.ir.expressions import RANDOM, Assign, Binary, Call, Compare, Expr, Logic, Name, Number, Unary, names
 from neurocomp.ir.program import TIME, StepForm
 
+
 def to_c(expr: Expr, arithmetic: str) -> str:
     """The expression as C, fully bracketed; float literals in hexadecimal so that no digit is lost."""
 
@@ -62,7 +63,10 @@ def c_function(form: StepForm, name: str) -> str:
     lines += [f"    {kind} *restrict s_{x} = state[{k}];" for k, x in enumerate(form.state)]
     lines += [f"    const {kind} *restrict c_{x} = constants[{k}];" for k, x in enumerate(form.constants)]
     lines += [f"    const double {TIME}_ = now->t;"] if TIME in used else []
-    lines += ["    (void)state; (void)constants; (void)payload; (void)fired; (void)now;", "    for (ptrdiff_t j = 0; j < n; j++) {"]
+    lines += [
+        "    (void)state; (void)constants; (void)payload; (void)fired; (void)now;",
+        "    for (ptrdiff_t j = 0; j < n; j++) {",
+    ]
     lines += [f"        const {kind} {x}_ = i_{x}[j];" for x in form.inputs if x in used]
     lines += [f"        {kind} {x}_ = s_{x}[j];" for x in form.state]
     lines += [f"        const {kind} {x}_ = c_{x}[j];" for x in form.constants]

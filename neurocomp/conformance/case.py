@@ -28,7 +28,8 @@ class Case:
     def record(self) -> list[str]:
         """Everything there is to compare."""
         states = [f"{name}.{state}" for name, x in self.network.populations.items() for state in x.neuron.model.state]
-        return ["spikes", *states]
+        weights = [f"{name}.w" for name, x in self.network.projections.items() if x.plasticity is not None]
+        return ["spikes", *states, *weights]
 
     @property
     def arithmetic(self) -> str:

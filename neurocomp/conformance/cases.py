@@ -9,6 +9,7 @@ import numpy as np
 
 from neurocomp.conformance.case import Case, graded, spikes
 from neurocomp.conformance.catalogue import catalogue_cases
+from neurocomp.conformance.plastic_cases import plastic_cases
 from neurocomp.ir.connectivity import Connectivity, Dense, OneToOne, Sparse
 from neurocomp.ir.convolution import AvgPool2d, Conv1d, Conv2d, SumPool2d
 from neurocomp.ir.model import Neuron, NeuronModel
@@ -433,8 +434,10 @@ def _loihi_layers(net: Network, rng: Generator) -> None:
 
 
 def _all() -> Iterator[Case]:
-    for family in (_models, _parameters, _delays, _topologies, _shapes, _specials, _conv_cases, _loihi_cases, catalogue_cases):
+    for family in (_models, _parameters, _delays, _topologies, _shapes, _specials, _conv_cases, _loihi_cases):
         yield from family()
+    yield from catalogue_cases()
+    yield from plastic_cases()
 
 
 CASES: dict[str, Case] = {case.name: case for case in _all()}

@@ -42,8 +42,8 @@ Generator = np.random.Generator
 
 def catalogue_cases() -> Iterator[Case]:
     """All of them."""
-    models = (ALIF, StochasticLIF, ResonateFire, SigmaDelta, AdEx, Izhikevich, ExpLIF, AlphaLIF, CobaLIF, HodgkinHuxley, TraubMiles)
-    for model in models:
+    simple = (ALIF, StochasticLIF, ResonateFire, SigmaDelta, AdEx, Izhikevich)
+    for model in (*simple, ExpLIF, AlphaLIF, CobaLIF, HodgkinHuxley, TraubMiles):
         for reset in model.resets:
             yield _driven(f"{model.name}-{reset}", model, reset=reset)
     for model in (IF, LIF, CubaLIF, ALIF, ResonateFire, StochasticLIF, AdEx, ExpLIF, AlphaLIF, CobaLIF):
@@ -58,7 +58,7 @@ def _rng(name: str) -> Generator:
 
 
 def _driven(name: str, model: NeuronModel, **extra: Any) -> Case:
-    """x -> h (the model, every receptor, with recurrence) -> y (LIF)."""
+    """X -> h (the model, every receptor, with recurrence) -> y (LIF)."""
     rng = _rng(name)
     net = Network(name, dt=FINE.get(model.name, DT), seed=5)
     net.input("x", 6)
@@ -114,7 +114,7 @@ def _functions() -> Case:
         {"k": ""},
         before="x = abs(k + randn()) + 0.1; y = min(pow(x, 1.3), 50.0); z = log(x) + log1p(x) + sqrt(x) + expm1(-x)",
         equations="dv/dt = (a + tanh(z) + sin(y) * cos(x) - v * exp(-x)) / 0.01",
-        after="w = where(v > 0.2 and not w > 3.0 or t < 0.01, w + sigmoid(v) * exprel(-x) + poisson(0.3), round(w / 2.0)) ** 0.9",
+        after="w = where(v > 0.2 and not w > 3.0 or t < 0.01, w + sigmoid(v) * exprel(-x) + poisson(0.3), round(w)) ** 0.9",
         spike="v > 0.5 + 0.1 * rand() * w",
         resets={"zero": "v = 0.1 * rand()"},
     )

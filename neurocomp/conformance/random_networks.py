@@ -16,9 +16,11 @@ from neurocomp.ir.errors import CompileError, ModelError
 from neurocomp.ir.model import Neuron, NeuronModel
 from neurocomp.ir.network import LoihiSynapse, Network
 from neurocomp.ir.neurons import BUILTIN, LIF, LoihiGradedRelu, LoihiLIF
+from neurocomp.ir.plasticity import STDP, Plasticity, RewardSTDP, TripletSTDP
 
 INTEGRATORS = list(integrators.INTEGRATORS)
 FLOAT_MODELS = [model for model in BUILTIN if model.arithmetic == "float"]
+CONDUCTANCES = ("CobaLIF", "TraubMiles")  # negative ones would run away
 Generator = np.random.Generator
 
 
@@ -143,7 +145,34 @@ def _projections(net: Network, rng: Generator, arithmetic: str) -> None:
                 receptors = net.populations[post].neuron.model.receptors
                 receptor = str(rng.choice(receptors)) if receptors else ""
                 delay, synapse = _delay(rng, connectivity, least), _synapse(rng, arithmetic)
-                net.connect(pre, post, connectivity, delay=delay, loihi=synapse, receptor=receptor)
+                rule = _rule(net, rng, pre, post, connectivity) if arithmetic == "float" else None
+                if rule is not None:
+                    low, high = rule.bounds
+                    connectivity = connectivity.with_weights(np.clip(connectivity.weights, low, high), None)
+                net.connect(pre, post, connectivity, delay=delay, loihi=synapse, receptor=receptor, plasticity=rule)
+
+
+def _rule(net: Network, rng: Generator, pre: str, post: str, connectivity: Connectivity) -> Plasticity | None:
+    """Now and then a learning rule, where the projection can have one."""
+    target = net.populations[post].neuron.model
+    if rng.random() > 0.25 or target.spike is None or net.node(pre).graded:
+        return None
+    span = float(np.abs(connectivity.weights).max(initial=1e-12)) * 1.5
+    low = -span if rng.random() < 0.5 and not target.name.endswith(CONDUCTANCES) else 0.0
+    bounds = {"w_min": low, "w_max": span}
+    step = {"a_plus": 0.05 * span, "a_minus": 0.05 * span}
+    taus = {"tau_pre": float(rng.uniform(2e-3, 40e-3)), "tau_post": float(rng.uniform(2e-3, 40e-3))}
+    kind = rng.random()
+    if kind < 0.4:
+        return STDP(**taus, **step, **bounds, pairing=str(rng.choice(["all", "nearest"])))
+    if kind < 0.6:
+        return STDP(**taus, a_plus=0.05, a_minus=0.05, bound="soft", **bounds)
+    if kind < 0.8:
+        return TripletSTDP(a2_minus=0.05 * span, a3_plus=0.05 * span, **bounds)
+    lonely = [name for name, node in net.inputs.items() if node.size == 1]
+    if not lonely:
+        return None
+    return RewardSTDP(str(rng.choice(lonely)), **taus, **step, **bounds, tau_c=0.1, reward_delay=int(rng.integers(0, 3)))
 
 
 def _delay(rng: Generator, connectivity: Connectivity, least: int) -> Any:
@@ -170,7 +199,8 @@ def _connectivity(net: Network, rng: Generator, pre: str, post: str, arithmetic:
             return rng.integers(-150, 260, shape).astype(np.float64)
         sent = net.nodes[pre].max_payload
         payload = min(sent, 4096) if sent > 4096 or model.name in ("HodgkinHuxley", "TraubMiles") else 1
-        return rng.normal(0.5, 1.0, shape) * _scale(model) / np.sqrt(n_pre) / payload
+        drawn = rng.normal(0.5, 1.0, shape) * _scale(model) / np.sqrt(n_pre) / payload
+        return np.abs(drawn) if model.name.endswith(CONDUCTANCES) else drawn
 
     model = net.populations[post].neuron.model
     plain = arithmetic == "float" and not model.receptors
