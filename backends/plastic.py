@@ -95,7 +95,7 @@ class PlasticSynapses:
         event = self.events[where]
         if event is None or len(which) == 0:
             return
-        values = {**self.constants, "w": self.weights[which], "reward": reward}
+        values: dict[str, Any] = {**self.constants, "w": self.weights[which], "reward": reward}
         values |= self.traces_pre.at(t, self.row[which])
         values |= self.traces_post.at(t, self.post[which])
         values |= self.variables.at(t, which)
@@ -106,6 +106,6 @@ class PlasticSynapses:
 
     def _jump(self, traces: Decaying, jump: Any, t: int, which: Array) -> None:
         if jump is not None and len(which):
-            values = {**self.constants, **traces.at(t, which)}
+            values: dict[str, Any] = {**self.constants, **traces.at(t, which)}
             jump(values)
             traces.put(t, which, values)

@@ -127,7 +127,8 @@ class ReferenceExecutable:
     def _arrivals(self, projection: Projection, step: int) -> Array:
         """(delays, n_pre): which spikes arrive over a plastic projection at this machine step."""
         past, nothing = self.spikes[projection.pre], np.zeros(projection.connectivity.n_pre)
-        return np.array([past.get(step - d, nothing) for d in self.plastic[projection.name].delays]) != 0
+        came = np.array([past.get(step - d, nothing) for d in self.plastic[projection.name].delays])
+        return np.asarray(came != 0)
 
     def _learn(self, name: str, step: int, spikes: Array) -> None:
         for projection in self.net.incoming(name):

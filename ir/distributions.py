@@ -1,7 +1,7 @@
 """Parameters and initial values that differ from neuron to neuron by chance: drawn once, when the population is made.
 
-The numbers depend on the network's seed, the population, what they are for and the distribution's own seed, and on nothing else; the
-network keeps them as arrays, so files and all backends have the same.
+The numbers depend on the network's seed, the population, what they are for and the distribution's own seed, and on nothing
+else; the network keeps them as arrays, so files and all backends have the same.
 """
 
 from __future__ import annotations

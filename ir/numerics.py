@@ -31,7 +31,7 @@ def _sigmoid(x: mpmath.mpf) -> mpmath.mpf:
 
 
 def _power(base: Any, exponent: Any) -> Array:
-    """base ** exponent, correctly rounded; NaN where that is no real number."""
+    """Base ** exponent, correctly rounded; NaN where that is no real number."""
     bases, exponents = np.broadcast_arrays(np.asarray(base, np.float64), np.asarray(exponent, np.float64))
     result = np.empty(bases.shape)
     with mpmath.workprec(_PRECISION):

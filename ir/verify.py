@@ -108,7 +108,8 @@ def _receptors(net: Network) -> Iterator[Problem]:
             yield Problem(projection.name, f"receptor '{projection.receptor}' does not exist; '{projection.post}' has {known}")
         if receptors and projection.connectivity.bias is not None:
             yield Problem(
-                projection.name, f"a bias onto receptor '{projection.receptor}' is not possible; give '{projection.post}' a current"
+                projection.name,
+                f"a bias onto receptor '{projection.receptor}' is not possible; give '{projection.post}' a current",
             )
     for population in net.populations.values():
         if population.neuron.model.receptors and np.any(np.asarray(population.bias) != 0):
@@ -136,7 +137,9 @@ def _learnable(net: Network, projection: Projection) -> Iterator[Problem]:
     kind, post = projection.connectivity.kind, net.nodes.get(projection.post)
     shared = getattr(projection.connectivity, "columns", None) is not None
     if kind not in ("Dense", "Sparse", "OneToOne") or shared:
-        yield Problem(projection.name, f"{kind} shares its weights among synapses, which cannot learn; use connectivity.expand()")
+        yield Problem(
+            projection.name, f"{kind} shares its weights among synapses, which cannot learn; use connectivity.expand()"
+        )
     if projection.connectivity.bias is not None:
         yield Problem(projection.name, "a plastic projection takes no bias; give it to the population")
     if isinstance(post, Population) and post.neuron.model.spike is None:

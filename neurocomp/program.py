@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,7 +15,9 @@ from neurocomp.ir import passes
 from neurocomp.ir.errors import CompileError, InputError, UnsupportedError
 from neurocomp.ir.events import Events, empty, from_data
 from neurocomp.ir.network import Change, Input, Network
+from neurocomp.ir.passes.loihi import refuse_wraps, wrap_risks
 from neurocomp.ir.verify import verify
+from neurocomp.quantisation_wraps import watching
 from neurocomp.recording import Recording, from_result
 
 Inputs = Mapping[str, Any]
@@ -27,6 +30,7 @@ def compile(
     arithmetic: str | None = None,
     mantissa_bits: int = 24,
     quantise: passes.Quantise | str | None = None,
+    accept_wrap: bool = False,
     callback: passes.Callback | None = None,
     **options: Any,
 ) -> Program:
@@ -34,21 +38,31 @@ def compile(
 
     target: "reference", "cpu" or "lava". arithmetic: "float" or "loihi"; None takes what the neurons are written in. A float
     network with "loihi" is quantised; quantise: how (`passes.Quantise(...)` or a strategy's name, default "mse").
-    mantissa_bits: precision of the weight grid (24: float32's). callback(pass, before, after): called after each pass.
-    options: the backend's own, such as threads=2 for cpu or timeout=60 for lava.
-    Raises `VerificationError` for an invalid network, `CompileError` where a pass cannot transform it, and
-    `UnsupportedError` with all reasons where the backend cannot run it.
+    accept_wrap: go on where a current of Loihi's could wrap around in the worst case (also by the same option of `Quantise`);
+    "reference" then warns where one first does. mantissa_bits: precision of the weight grid (24: float32's).
+    callback(pass, before, after): called after each pass. options: the backend's own, such as threads=2 or timeout=60.
+    Raises `VerificationError` for an invalid network, `CompileError` where a pass cannot transform it or a current could
+    wrap around, and `UnsupportedError` with all reasons where the backend cannot run it.
     """
     if not isinstance(net, Network):
         raise CompileError("compile", f"takes a Network, not a {type(net).__name__} (load files with nc.load or nc.from_nir)")
     verify(net)
-    lowered = passes.standard(mantissa_bits, callback, _quantise(net, arithmetic, quantise))(net)
+    if not isinstance(accept_wrap, bool):
+        raise CompileError(net.name, f"accept_wrap is True or False, not {reprlib.repr(accept_wrap)}")
+    given = None if quantise is None else as_quantise(quantise)
+    accepted = accept_wrap or (given is not None and given.accept_wrap)
+    how = _quantise(net, arithmetic, given, accepted)
+    lowered = passes.standard(mantissa_bits, callback, how)(net)
+    risks = wrap_risks(lowered)
+    if not accepted:
+        vouched = {x.name for x in net.populations.values() if how is not None and how.vouches_for(x)}
+        refuse_wraps({name: bounds for name, bounds in risks.items() if name not in vouched})
     backend = registry.get(target)
     base.check(backend, lowered, options)
-    return Program(net, lowered, target, backend, backend.lower(lowered, **options))
+    return Program(net, lowered, target, backend, watching(backend.lower(lowered, **options), risks))
 
 
-def _quantise(net: Network, wanted: str | None, given: passes.Quantise | str | None) -> passes.Quantise | None:
+def _quantise(net: Network, wanted: str | None, given: passes.Quantise | None, accepted: bool) -> passes.Quantise | None:
     """The quantise pass where float neurons are to run in Loihi's integers; mixtures that are not asked for are refused."""
     if wanted not in (None, "float", "loihi"):
         raise CompileError(net.name, f"arithmetic is 'float' or 'loihi', not {wanted!r}")
@@ -56,7 +70,7 @@ def _quantise(net: Network, wanted: str | None, given: passes.Quantise | str | N
         raise CompileError(net.name, "quantise= is for arithmetic='loihi'; leave one of them out")
     kinds = {name: population.neuron.model.arithmetic for name, population in net.populations.items()}
     if given is not None or wanted == "loihi":
-        return as_quantise(given) if "float" in kinds.values() else None
+        return replace(as_quantise(given), accept_wrap=accepted) if "float" in kinds.values() else None
     wanted = wanted or next(iter(kinds.values()), "float")
     for name, kind in kinds.items():
         if kind != wanted:
@@ -67,9 +81,13 @@ def _quantise(net: Network, wanted: str | None, given: passes.Quantise | str | N
 
 
 def as_quantise(given: passes.Quantise | str | None) -> passes.Quantise:
-    """The pass itself, one of the strategy named, or the default one."""
+    """The pass itself, one of the strategy named, or the default one. Raises `CompileError` for anything else."""
     if isinstance(given, passes.Quantise):
         return given
+    if given is not None and not isinstance(given, str):
+        raise CompileError(
+            "quantise", f"quantise= takes a strategy's name such as 'mse', or nc.Quantise(...), not {reprlib.repr(given)}"
+        )
     return passes.Quantise() if given is None else passes.Quantise(given)  # type: ignore[arg-type] # it checks the name
 
 
@@ -198,14 +216,18 @@ class Program:
 
         Populations whose neurons differ in du, dv or vth are split, as these belong to a process on Loihi. Returns
         "neurons": population -> list of (process, flat neuron indices); "sources": input -> RingBuffer that plays `inputs`
-        over `steps` steps; "connections": the Dense, Sparse and Conv processes. Imports Lava into this process.
+        over `steps` steps; "connections": projection -> list of its Dense, Sparse or Conv processes, one for each pair of
+        parts; "notes": which convolutions had to be expanded into single synapses, and why. Imports Lava into this process.
         """
+        from neurocomp.backends.lava.chip import by_projection
+
         build = getattr(self._executable, "process_graph", None)
         if build is None:
             raise UnsupportedError(self.target, ["it has no Lava processes; compile with target='lava'"])
         events, steps, _ = self.prepare(inputs or {}, steps, ())
         graph: dict[str, Any] = build(events, steps)
-        return graph
+        connections, notes = by_projection(self.lowered, graph["connections"])
+        return {**graph, "connections": connections, "notes": notes}
 
     def __repr__(self) -> str:
         return f"<Program '{self.network.name}' for {self.target}>"

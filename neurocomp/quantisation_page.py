@@ -10,7 +10,7 @@ from string import Template
 import numpy as np
 
 from neurocomp.ir.quantisation.ranges import LIMIT, Bounds
-from neurocomp.quantisation import QuantisationReport, Range
+from neurocomp.quantisation_figures import QuantisationFigures, Range
 from neurocomp.spike_changes import PopulationSpikes
 
 MOST_DOTS = 2000  # of a scatter plot
@@ -58,7 +58,7 @@ $changes</table></div>
 """)
 
 
-def page(report: QuantisationReport) -> str:
+def page(report: QuantisationFigures) -> str:
     """The page's text."""
     options = report.quantise
     summary = (
@@ -77,7 +77,7 @@ def page(report: QuantisationReport) -> str:
     )
 
 
-def _headline(report: QuantisationReport) -> str:
+def _headline(report: QuantisationFigures) -> str:
     numbers = []
     if report.float_accuracy is not None and report.loihi_accuracy is not None:
         numbers.append((f"{report.float_accuracy:.2%} → {report.loihi_accuracy:.2%}", "accuracy, float → loihi"))

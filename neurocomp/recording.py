@@ -34,7 +34,7 @@ class Recording:
     @property
     def times(self) -> NDArray[np.float64]:
         """(steps // every,) seconds after the start of the run at which the rows of `states` were taken."""
-        return np.arange(self.every, self.steps + 1, self.every) * self.dt
+        return np.asarray(np.arange(self.every, self.steps + 1, self.every) * self.dt, np.float64)
 
     def __getitem__(self, key: str) -> Any:
         """`recording["h"]`: spikes of h; `recording["h.v"]`: the trace of v."""

@@ -123,8 +123,8 @@ def test_a_loihi_synapse_on_float_neurons_is_refused():
     "definition",
     [
         {"step": "g = g * k + 1.0\nv = v * k + a * g"},
-        {"step": "t = where(v > 0.5, 0.5, 1.0)\nv = v * k + a * t"},
-        {"before": "t = where(v > 0.5, 0.1, 0.0)", "equations": "dv/dt = (t - v + a) / k"},
+        {"step": "gate = where(v > 0.5, 0.5, 1.0)\nv = v * k + a * gate"},
+        {"before": "push = where(v > 0.5, 0.1, 0.0)", "equations": "dv/dt = (push - v + a) / k"},
     ],
 )
 @pytest.mark.parametrize("integrator", ["euler", "exponential", "exact", "decay"])
@@ -140,7 +140,7 @@ def test_gated_models_compile(target, definition, integrator):
 def test_what_is_held_during_the_step_enters_the_equations():
     """dv/dt = (t - v) / tau with t = 1 throughout approaches 1 as 1 - exp(-n dt / tau), by every integrator that is exact."""
     model = nc.NeuronModel(
-        "Held", parameters={"tau": "s"}, before="t = where(v > 2.0, 0.0, 1.0)", equations="dv/dt = (t - v + a) / tau"
+        "Held", parameters={"tau": "s"}, before="push = where(v > 2.0, 0.0, 1.0)", equations="dv/dt = (push - v + a) / tau"
     )
     for integrator in ("exponential", "exact"):
         net = nc.Network("held", dt=1e-3, integrator=integrator)
@@ -273,13 +273,15 @@ def test_an_input_that_one_wrap_cannot_bring_back_is_refused():
         nc.compile(net, "reference")
 
 
-def test_a_current_that_can_wrap_is_told():
+def test_a_current_that_can_wrap_is_refused_until_it_is_accepted():
     net = nc.Network("wrap", dt=1e-3)
     net.input("x", 4)
     net.population("calm", nc.LoihiLIF(du=4095, dv=100, vth=100), 1)
     net.population("loud", nc.LoihiLIF(du=0, dv=100, vth=100), 1)
     for name in ("calm", "loud"):
         net.connect("x", name, nc.Dense(np.full((1, 4), 200.0)))
-    text = nc.compile(net, "reference").explain()
+    with pytest.raises(nc.errors.CompileError, match=r"loud: the current u of neuron 0 can reach 209715200 .*accept_wrap=True"):
+        nc.compile(net, "reference")
+    text = nc.compile(net, "reference", accept_wrap=True).explain()
     assert "[loihi] calm: range of u -> within 24 bits (proven" in text
     assert "[loihi] loud: range of u -> not proven (worst case: neuron 0 can reach 209715200" in text

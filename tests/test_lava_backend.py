@@ -55,6 +55,7 @@ class Case:
     net: nc.Network
     inputs: Mapping[str, Any]
     steps: int = STEPS
+    accept_wrap: bool = False
 
     @property
     def record(self) -> list[str]:
@@ -63,13 +64,15 @@ class Case:
 
     def job(self) -> Job:
         """The case for `run_jobs`."""
-        program = nc.compile(self.net, "reference")
+        program = nc.compile(self.net, "reference", accept_wrap=self.accept_wrap)
         return Job(program.lowered, program._events(self.inputs, self.steps), self.steps, program._record(self.record))
 
     def expected(self) -> Result:
         """The reference's result."""
         job = self.job()
-        return nc.compile(self.net, "reference")._executable.run(job.inputs, job.steps, job.record)
+        return nc.compile(self.net, "reference", accept_wrap=self.accept_wrap)._executable.run(
+            job.inputs, job.steps, job.record
+        )
 
 
 def spikes(seed: int, size: int, steps: int = STEPS, rate: float = 0.3, payload: int = 1) -> Any:
@@ -279,15 +282,15 @@ def loihi_corners() -> Case:
     net.connect("x", "b", nc.Sparse((rng.integers(-99, 99, 6), (rng.integers(0, 4, 6), rng.integers(0, 4, 6))), shape=(4, 4)))
     net.connect("a", "b", nc.Dense(rng.integers(0, 255, (4, 4))))
     net.connect("b", "c", nc.OneToOne(rng.integers(-99, 255, 4)), loihi=nc.LoihiSynapse(2))
-    net.connect("x", "wraps", nc.Dense(rng.integers(-200, 255, (4, 4))), loihi=nc.LoihiSynapse(1), delay=64)
-    return Case(net.name, net, {"x": spikes(12, 4, 90, payload=100), "s": spikes(13, 4, 90)}, 90)
+    net.connect("x", "wraps", nc.Dense(rng.integers(-200, 255, (4, 4))), loihi=nc.LoihiSynapse(1), delay=63)
+    return Case(net.name, net, {"x": spikes(12, 4, 90, payload=100), "s": spikes(13, 4, 90)}, 90, accept_wrap=True)
 
 
 def loihi_own_model() -> Case:
     """Integer steps of the user's: the library's structure under other names, the same out of its range, and another."""
     lif = "i = wrap24(decay12(i, d + 1) + (a << 6))\nw = clip24(decay12(w, e) + i + shift(m, x))"
     mine = nc.NeuronModel(
-        "Mine", dict.fromkeys("demxt", ""), step=lif, spike="w > t << 6", resets={"r": "w = 0"}, arithmetic="loihi"
+        "Mine", dict.fromkeys("demxh", ""), step=lif, spike="w > h << 6", resets={"r": "w = 0"}, arithmetic="loihi"
     )
     counts = nc.NeuronModel(
         "Counts",
@@ -299,8 +302,8 @@ def loihi_own_model() -> Case:
     )
     net = network("loihi own model")
     net.input("x", 3)
-    net.population("library", mine(d=50, e=30, m=-4, x=1, t=90), 3)
-    net.population("out of range", mine(d=50, e=30, m=-4, x=1, t=-2), 3)
+    net.population("library", mine(d=50, e=30, m=-4, x=1, h=90), 3)
+    net.population("out of range", mine(d=50, e=30, m=-4, x=1, h=-2), 3)
     net.population("counts", counts(top=300), 3)
     for name in net.populations:
         net.connect("x", name, nc.Dense(np.random.default_rng(14).integers(-50, 200, (3, 3))), delay=1)
@@ -333,7 +336,7 @@ def random_case(seed: int, loihi: bool) -> Case:
             bits, mode = int(rng.integers(4, 9)), (None, "mixed", "excitatory", "inhibitory")[rng.integers(4)]
             synapse = nc.LoihiSynapse(int(rng.integers(-3, 3)), bits, mode) if loihi else None
             net.connect(str(pre), post, connectivity, delay, loihi=synapse)
-    return Case(net.name, net, inputs)
+    return Case(net.name, net, inputs, accept_wrap=loihi)
 
 
 def _random_neuron(rng: np.random.Generator, loihi: bool) -> nc.Neuron:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import neurocomp as nc
-from neurocomp.backends.lava.chip import custom_reason, groups, uniform
+from neurocomp.backends.lava.chip import by_projection, custom_reason, groups, uniform
+from neurocomp.backends.lava.wires import wires
 from neurocomp.backends.reference import ReferenceBackend
 from neurocomp.conformance import CASES
 
@@ -82,15 +83,63 @@ def test_the_process_graph_is_handed_over_unrun(lava):
         net.population("y", nc.LoihiLIF(du=[0, 9, 0], dv=1, vth=5), 3)
         net.connect("x", "y", nc.Dense(np.full((3, 3), 40.0)), delay=1)
         net.connect("y", "y", nc.Dense(np.full((3, 3), 2.0)), delay=1)
-        graph = nc.compile(net, "lava").lava_processes({"x": ([0], [1])}, 4)
+        graph = nc.compile(net, "lava", accept_wrap=True).lava_processes({"x": ([0], [1])}, 4)
         print([(type(p).__name__, p.du.init, ids.tolist()) for p, ids in graph["neurons"]["y"]])
-        print(sorted(type(p).__name__ for p in graph["connections"]), list(graph["sources"]))
+        print({n: [type(p).__name__ for p in made] for n, made in graph["connections"].items()}, list(graph["sources"]))
+        print([x.s_in.in_connections[0].process for x in graph["connections"]["x->y"]] == [graph["sources"]["x"]] * 2)
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.strip().splitlines()
     assert lines[0] == "[('LIF', 0, [0, 2]), ('LIF', 9, [1])]"
-    assert lines[1] == "['Dense', 'Dense', 'Dense', 'Dense', 'Dense', 'Dense'] ['x']"
+    assert lines[1] == "{'x->y': ['Dense', 'Dense'], 'y->y': ['Dense', 'Dense', 'Dense', 'Dense']} ['x']"
+    assert lines[2] == "True"
+
+
+def convolution(delay=1, neuron=None, weight_exp=0, **options):
+    """x -> h, a convolution in Loihi's integers, compiled."""
+    layer = nc.Conv2d(np.full((2, 1, 3, 3), 9.0), (6, 6), **options)
+    net = nc.Network("conv", dt=1e-3)
+    net.input("x", (1, 6, 6))
+    net.population("h", neuron or nc.LoihiLIF(du=4095, dv=9, vth=9), layer.output_shape)
+    net.connect("x", "h", layer, delay=delay, loihi=nc.LoihiSynapse(weight_exp=weight_exp))
+    net.connect("h", "h", nc.OneToOne(2.0), delay=1)
+    return nc.compile(net, "reference").lowered
+
+
+def named(net):
+    """`by_projection` with numbers as processes."""
+    return by_projection(net, range(len(wires(uniform(net)[0]))))
+
+
+def test_a_shared_convolution_is_one_process_without_a_note():
+    assert named(convolution()) == ({"x->h": [0], "h->h": [1]}, [])
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"delay": 3}, "Lava's Conv takes one step, and its delay is up to 3"),
+        ({"weight_exp": -2}, "a negative one rounds every sum"),
+        ({"dilation": 2}, "takes no dilation"),
+    ],
+)
+def test_an_expanded_convolution_is_noted_with_the_reason(options, reason):
+    net = convolution(**options)
+    found, (note,) = named(net)
+    assert found == {"x->h": [0], "h->h": [1]}
+    synapses = len(net.projections["x->h"].connectivity)
+    assert note.startswith(f"x->h: its convolution was expanded into a Sparse process of {synapses} synapses in all")
+    assert "instead of sharing 18 weights" in note
+    assert reason in note
+
+
+def test_a_convolution_onto_a_split_population_is_expanded_for_each_part():
+    net = convolution(neuron=nc.LoihiLIF(du=4095, dv=9, vth=np.arange(32).reshape(2, 4, 4) % 2))
+    found, (note,) = named(net)
+    assert found == {"x->h": [0, 1], "h->h": [2, 3]}  # one to one: no synapses between the parts
+    assert "2 Sparse processes of 288 synapses in all" in note
+    assert "'h' is 2 processes, one for each different du, dv and vth" in note
 
 
 def test_other_targets_have_no_processes():

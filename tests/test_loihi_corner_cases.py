@@ -209,7 +209,7 @@ def lava_corners() -> dict[str, Any]:
         pytest.skip(SUPPORT.reason)
     jobs = []
     for corner in CORNERS.values():
-        program = nc.compile(network(corner), "lava")
+        program = nc.compile(network(corner), "lava", accept_wrap=True)
         jobs.append(Job(program.lowered, *program.prepare(corner.raster, None, corner.record)))
     results = dict(zip(CORNERS, try_jobs(jobs), strict=True))
     return {
@@ -227,7 +227,7 @@ def test_corner(name, target, request):
         if isinstance(recording, Exception):
             raise recording
     else:
-        recording = nc.compile(network(corner), target).run(corner.raster, record=corner.record)
+        recording = nc.compile(network(corner), target, accept_wrap=True).run(corner.raster, record=corner.record)
     for state in "uv":
         expected = getattr(corner, state)
         if expected is not None:

@@ -22,7 +22,7 @@ def net():
     net = nc.Network("pair", dt=1e-3)
     net.input("x", 20)
     net.population("h", nc.LIF(tau=5e-3, v_threshold=0.5), 1500)
-    net.population("y", nc.IF(r=1e3, reset="subtract"), 10)
+    net.population("y", nc.IF(r=1e3), 10)
     net.connect("x", "h", nc.Dense(rng.uniform(0, 3, (1500, 20))))
     net.connect("h", "y", nc.Dense(rng.uniform(0, 0.1, (10, 1500))))
     return net
@@ -77,6 +77,10 @@ def test_what_does_not_fit_exits_1_and_mistakes_exit_2(model, net):
     result = neurocomp("place", "wide.neurocomp", "--chip", "loihi1", code=1)
     assert result.stderr.startswith("Does not fit: y: neuron 0 alone needs 5,000 in-axons")
     assert result.stdout == ""
+    wide.population("z", nc.IF(reset="subtract"), 2)
+    nc.save(wide, "custom.neurocomp")
+    result = neurocomp("place", "custom.neurocomp", "--chip", "loihi1", code=1)
+    assert result.stderr.startswith("Does not fit: z: loihi1 has no such neurons: they reset by subtraction")
     assert "there is no chip 'loihi9'" in neurocomp("place", model, "--chip", "loihi9", code=2).stderr
     assert "chips must be a whole number from 1 to 1152" in neurocomp("place", model, "--chips", 2000, code=2).stderr
     assert "no such file" in neurocomp("place", "missing.neurocomp", code=2).stderr

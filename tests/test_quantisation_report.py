@@ -149,9 +149,12 @@ def test_text_json_and_page(tmp_path):
         "shifted by 1..2 steps",
         "rate correlation",
         "weights clipped",
-        "worst case: u in",
+        "worst case: u from",
+        "v without bound; observed: u from",
+        "24 bits hold +-8388608",
     ):
         assert words in text
+    assert "inf" not in text
     assert "[quantise] h: decay of u" in report.explain()
     plain = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert plain["populations"]["h"]["float_spikes"] == report.populations[0].float_spikes
@@ -164,6 +167,24 @@ def test_text_json_and_page(tmp_path):
     assert "$" not in page
     for change in report.changes:
         assert escape(change.after) in page
+
+
+@pytest.mark.parametrize("strategy", ["max", "calibrate"])
+def test_inputs_that_play_by_themselves_do_so_in_samples_too(strategy):
+    """x plays at steps 1 and 30, of which a sample of 10 steps sees one; y is given."""
+    net = nc.Network("own", dt=1e-3)
+    net.input("x", 2, spikes=([1, 30], [0, 0]))
+    net.input("y", 1)
+    net.population("p", nc.IF(r=1000.0), 2)
+    net.connect("x", "p", nc.Dense([[0.5, 0], [0, 0.5]]), delay=1)
+    net.connect("y", "p", nc.Dense([[0.0], [0.25]]), delay=1)
+    samples = [{}, {"y": [[1]] + [[0]] * 9}, {"x": np.zeros((10, 2), int)}]
+    quantise = Quantise(strategy, samples=samples, steps=10)
+    report = nc.quantisation_report(net, samples, 10, quantise=quantise)
+    (range_,) = report.ranges
+    per_volt = range_.observed.u_high / [0.5, 0.25]
+    assert per_volt[0] == pytest.approx(per_volt[1], rel=0.01)
+    assert observe_ranges(report.quantised, samples[2], 10)["p"].bounds.largest_u == 0
 
 
 def test_ranges_name_where_a_current_wraps():
@@ -180,7 +201,7 @@ def test_ranges_name_where_a_current_wraps():
     place = run.first_wrap
     assert (place.sample, place.step, place.neuron, place.value) == (1, 4, 1, 9792000)
     assert run.bounds.largest_u == 9792000
-    wrapped = nc.compile(net, "reference").run({"x": raster}, 6, ["p.u"])["p.u"]
+    wrapped = nc.compile(net, "reference", accept_wrap=True).run({"x": raster}, 6, ["p.u"])["p.u"]
     assert wrapped[4, 1] == 9792000 - 2**24
 
 
@@ -212,6 +233,25 @@ def test_command_writes_json(stored, tmp_path):
     done = CliRunner().invoke(main, ["quantise", stored, "--random", "0.1", "--steps", "30", "--out", str(out)])
     assert done.exit_code == 0, done.output
     assert json.loads(out.read_text())["strategy"] == "mse"
+
+
+def test_command_says_what_a_saved_network_needs(tmp_path):
+    net = nc.Network("busy", dt=1e-3)
+    net.input("x", 2000)
+    net.population("p", nc.CubaLIF(tau_syn=20e-3, tau_mem=20e-3, v_threshold=20.0), 3)
+    net.connect("x", "p", nc.Dense(np.full((3, 2000), 1.0)))
+    chip = tmp_path / "chip.neurocomp"
+    arguments = ["quantise", str(nc.save(net, tmp_path / "model")), "--random", "0.01", "--steps", "20"]
+    refused = CliRunner().invoke(main, arguments)
+    assert refused.exit_code == 2
+    assert "accept_wrap=True" in refused.output
+    for option in (["--accept-wrap"], ["--strategy", "calibrate"]):
+        done = CliRunner().invoke(main, [*arguments, *option, "--save", str(chip)])
+        assert done.exit_code == 0, done.output
+        assert "the current of p is not proven to stay within 24 bits: compile it with accept_wrap=True" in done.output
+    with pytest.raises(nc.errors.CompileError, match="accept_wrap=True"):
+        nc.compile(nc.load(chip), "cpu")
+    assert nc.compile(nc.load(chip), "cpu", accept_wrap=True).run({}, 5).steps == 5
 
 
 def test_command_says_what_cannot_be_done(tmp_path):

@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from neurocomp.backends.cpu.cache import Cache, CacheError, open_cache, untrusted
 from neurocomp.backends.cpu.codegen import digest, module_source
+from neurocomp.backends.cpu.rulegen import rule_digest, rules_source
 from neurocomp.backends.cpu.toolchain import CannotCompileError, Compiler, build, find_compiler, fingerprint
 from neurocomp.backends.steps import advance
+from neurocomp.ir.plasticity import RuleForm
 from neurocomp.ir.program import Moment, StepForm
 
 JIT = ("auto", "require", "off")
@@ -63,6 +65,16 @@ def update_for(form: StepForm, jit: str = "auto") -> Update:
         return _numpy(form, str(error))
 
 
+def rule_for(form: RuleForm) -> Update:
+    """The compiled learning rule of a form. Raises `CannotCompileError`: rules have no NumPy form in the kernel."""
+    from neurocomp.kernels.rules import TABLE
+
+    key = rule_digest(form)
+    if key in TABLE:
+        return Update(TABLE[key], "built in", "compiled with the package")
+    return _own(_Module.of_rule(form))
+
+
 def _arrays(form: StepForm) -> tuple[Sequence[str], ...]:
     return form.inputs, form.state, form.constants
 
@@ -82,6 +94,11 @@ class _Module:
     def of(form: StepForm) -> _Module:
         source = module_source([form])
         return _Module(source, fingerprint(source), digest(form))
+
+    @staticmethod
+    def of_rule(form: RuleForm) -> _Module:
+        source = rules_source([form])
+        return _Module(source, fingerprint(source), rule_digest(form))
 
     @property
     def name(self) -> str:

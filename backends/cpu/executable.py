@@ -87,6 +87,9 @@ class CpuExecutable:
             update = self.updates[node.program.form]
             if update.how != "built in":
                 yield f"population '{name}': update of {node.neuron.model.name}", update
+        for name, rule in self.rules.items():
+            if rule.how != "built in":
+                yield f"projection '{name}': its learning rule", rule
 
     def _warn(self) -> None:
         """Say once per program what is slow, and what will have to be compiled again."""
@@ -105,6 +108,7 @@ class CpuExecutable:
     def _add_projections(self) -> None:
         self.projections: list[str] = []
         self.plastic: dict[str, PlasticArrays] = {}
+        self.rules: dict[str, Update] = {}
         for projection in self.net.projections.values():
             population = self.net.populations[projection.post]
             grid, receptor = population.grid, population.slot(projection.receptor)
@@ -137,12 +141,13 @@ class CpuExecutable:
         pre, post = self.index[projection.pre], self.index[projection.post]
         plasticity = projection.plasticity
         assert plasticity is not None
+        rule = self.rules[projection.name] = rule_of(projection)
         arrays = self.plastic[projection.name] = PlasticArrays(projection, self.engine.bounds(post))
         self.engine.add_plastic(
             pre,
             post,
             layout.delays_of(projection),
-            rule_of(projection),
+            rule.capsule,
             constants_of(projection),
             2.0 ** -self.net.exponent(projection.post),
             arrays.blocks,

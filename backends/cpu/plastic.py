@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.backends.cpu import layout
-from neurocomp.backends.cpu.rulegen import rule_digest
+from neurocomp.backends.cpu.compiled import Update, rule_for
+from neurocomp.backends.cpu.toolchain import CannotCompileError
 from neurocomp.ir.connectivity import Dense
 from neurocomp.ir.errors import UnsupportedError
 from neurocomp.ir.network import Projection
@@ -56,7 +57,7 @@ class PlasticArrays:
 
     def weights(self) -> Floats:
         """The current weights, shaped as the connectivity's."""
-        return self.restored([block["weights"][None] for block in self.blocks])[0]
+        return np.asarray(self.restored([block["weights"][None] for block in self.blocks])[0])
 
     def recorders(self, rows: int) -> list[Floats]:
         """Arrays for `Engine.run` to record the weights in."""
@@ -66,11 +67,11 @@ class PlasticArrays:
     def restored(self, recorded: Sequence[Floats]) -> Floats:
         """(rows, *shape of the connectivity's weights) of what was recorded."""
         if self.dense:
-            return recorded[0].transpose(0, 2, 1)
+            return np.asarray(recorded[0].transpose(0, 2, 1))
         result = np.empty((len(recorded[0]), int(np.prod(self.shape))))
         for order, values in zip(self.order, recorded, strict=True):
             result[:, order] = values
-        return result.reshape(len(result), *self.shape)
+        return np.asarray(result.reshape(len(result), *self.shape))
 
 
 def _block(values: Floats, row: Any, post: Any, rows: int, low: int, high: int) -> dict[str, NDArray[Any]]:
@@ -89,18 +90,15 @@ def _block(values: Floats, row: Any, post: Any, rows: int, low: int, high: int) 
     }
 
 
-def rule_of(projection: Projection) -> object:
+def rule_of(projection: Projection) -> Update:
     """The compiled rule of a projection."""
-    from neurocomp.kernels.rules import TABLE
-
     assert projection.learning is not None
     assert projection.plasticity is not None
-    key = rule_digest(projection.learning.form)
-    if key not in TABLE:
-        name = projection.plasticity.rule.name
-        reason = f"projection '{projection.name}': the rule {name} was not compiled with the package; use target='reference'"
-        raise UnsupportedError("cpu", [reason])
-    return TABLE[key]
+    try:
+        return rule_for(projection.learning.form)
+    except CannotCompileError as error:
+        reason = f"projection '{projection.name}': {projection.plasticity.rule.name} {error}; or run it with target='reference'"
+        raise UnsupportedError("cpu", [reason]) from None
 
 
 def constants_of(projection: Projection) -> Floats:

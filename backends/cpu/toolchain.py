@@ -15,8 +15,8 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-import neurocomp.kernels as kernels
 from neurocomp.backends.cpu.codegen import EXACT, FAST
+from neurocomp.kernels import __path__ as kernel_folders
 
 TIME_LIMIT = 120.0  # seconds for one C compilation
 INSTALL = "apt install gcc (Debian, Ubuntu), dnf install gcc (Fedora) or xcode-select --install (macOS)"
@@ -42,7 +42,7 @@ class Compiler:
 
 def headers() -> Path:
     """The folder of the headers that generated C includes."""
-    return Path(next(iter(kernels.__path__)))
+    return Path(next(iter(kernel_folders)))
 
 
 def fingerprint(source: str) -> str:

@@ -1,11 +1,13 @@
 """What a user with a chip needs: populations that fit Lava's processes as Loihi has them, and why others do not.
 
 On the CPU Lava's LIF takes a value per neuron; on Loihi `du`, `dv` and `vth` belong to the process. `uniform` splits
-populations accordingly. `custom_reason` says what makes a population a neuron of its own on Loihi 2.
+populations accordingly. `custom_reason` says what makes a population a neuron of its own on Loihi 2, `by_projection` which
+process is which projection, and which convolutions lost their sharing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.backends.lava.match import library_lif
+from neurocomp.backends.lava.wires import Wire, wires
 from neurocomp.ir.connectivity import Connectivity, Dense, Sparse
+from neurocomp.ir.convolution import Conv2d
 from neurocomp.ir.network import Network, Node, Population, Projection
 from neurocomp.ir.program import StepProgram
 
@@ -52,11 +56,7 @@ def uniform(net: Network) -> tuple[Network, dict[str, list[tuple[str, Ids]]]]:
     Returns it with, for every population of `net`, the (name, flat neuron indices) of its parts; a population that is uniform
     already keeps its name. Populations that need a neuron of their own are left whole.
     """
-    parts = {name: groups(population) for name, population in net.populations.items()}
-    names = {
-        name: [(name, ids[0])] if len(ids) == 1 else [(f"{name}[{k}]", x) for k, x in enumerate(ids)]
-        for name, ids in parts.items()
-    }
+    names = _names(net)
     result = Network(net.name, dt=net.dt, integrator=net.integrator, seed=net.seed)
     result.changes = net.changes
     for name, node in net.nodes.items():
@@ -64,13 +64,83 @@ def uniform(net: Network) -> tuple[Network, dict[str, list[tuple[str, Ids]]]]:
             new = node if ids is None or part == name else _part(node, part, ids)
             result.graph.add_node(part, node=new)
     for projection in net.projections.values():
-        sources = names.get(projection.pre, [(projection.pre, np.arange(net.node(projection.pre).size))])
-        for pre, pre_ids in sources:
-            for post, post_ids in names[projection.post]:
-                piece = _piece(projection, pre, pre_ids, post, post_ids)
-                if len(piece.connectivity):
-                    result.graph.add_edge(pre, post, key=piece.name, projection=piece)
+        for piece in _pieces(net, names, projection):
+            result.graph.add_edge(piece.pre, piece.post, key=piece.name, projection=piece)
     return result, names
+
+
+def by_projection(net: Network, processes: Sequence[Any]) -> tuple[dict[str, list[Any]], list[str]]:
+    """A chip's connection processes by the projection of `net` that each belongs to, and what became of convolutions.
+
+    processes: those of `uniform(net)[0]`, one for each of its wires and in their order. The notes name every convolution whose
+    kernels are listed synapse by synapse instead of shared by Lava's Conv, and why.
+    """
+    split, names = uniform(net)
+    left = iter(processes)
+    found: dict[str, list[Any]] = {}
+    notes = []
+    for projection in net.projections.values():
+        made = [wire for piece in _pieces(net, names, projection) for wire in wires(_alone(split, piece))]
+        found[projection.name] = [next(left) for _ in made]
+        if isinstance(projection.connectivity, Conv2d) and any(wire.conv is None for wire in made):
+            notes.append(_expanded(projection, made, names))
+    return found, notes
+
+
+Names = Mapping[str, list[tuple[str, Ids]]]
+
+
+def _names(net: Network) -> dict[str, list[tuple[str, Ids]]]:
+    """(name, flat neuron indices) of the parts of every population."""
+    parts = {name: groups(population) for name, population in net.populations.items()}
+    return {
+        name: [(name, ids[0])] if len(ids) == 1 else [(f"{name}[{k}]", x) for k, x in enumerate(ids)]
+        for name, ids in parts.items()
+    }
+
+
+def _pieces(net: Network, names: Names, projection: Projection) -> Iterator[Projection]:
+    """The projections between parts that a projection becomes, without empty ones."""
+    sources = names.get(projection.pre, [(projection.pre, np.arange(net.node(projection.pre).size))])
+    for pre, pre_ids in sources:
+        for post, post_ids in names[projection.post]:
+            piece = _piece(projection, pre, pre_ids, post, post_ids)
+            if len(piece.connectivity):
+                yield piece
+
+
+def _alone(net: Network, projection: Projection) -> Network:
+    """A network of all nodes and one projection."""
+    result = net.with_changes()
+    result.graph.remove_edges_from([*result.graph.edges(keys=True)])
+    result.graph.add_edge(projection.pre, projection.post, key=projection.name, projection=projection)
+    return result
+
+
+def _expanded(projection: Projection, made: Sequence[Wire], names: Names) -> str:
+    """What became of a convolution that Lava's Conv does not take."""
+    synapses = sum(wire.weights.nnz for wire in made)
+    count = "a Sparse process" if len(made) == 1 else f"{len(made)} Sparse processes"
+    return (
+        f"{projection.name}: its convolution was expanded into {count} of {synapses} synapses in all, instead of sharing "
+        f"{projection.connectivity.weights.size} weights: {_why_expanded(projection, names)}"
+    )
+
+
+def _why_expanded(projection: Projection, names: Names) -> str:
+    for end in (projection.post, projection.pre):
+        parts = len(names.get(end, [end]))
+        if parts > 1:
+            return f"'{end}' is {parts} processes, one for each different du, dv and vth; give its neurons the same"
+    layer = projection.connectivity
+    assert isinstance(layer, Conv2d)
+    if np.any(np.asarray(projection.delay) != 1):
+        return f"Lava's Conv takes one step, and its delay is up to {projection.max_delay}"
+    if projection.shift:
+        return "Lava's Conv knows no weight_exp, and a negative one rounds every sum"
+    if layer.dilation != (1, 1) or any(before != after for before, after in layer.padding):
+        return "Lava's Conv takes no dilation, and pads both sides alike"
+    return "its sums or its geometry are too large for Lava's Conv (24 bits, 127 pixels)"
 
 
 def _part(node: Node, name: str, ids: Ids) -> Node:

@@ -28,8 +28,11 @@ def _node(node: Node, copies: int) -> Node:
         return replace(node, shape=shape)
     program = node.program
     if program is not None:
-        parts = ({k: _tiled(v, copies) for k, v in x.items()} for x in (program.constants, program.initial, program.scale))
-        program = StepProgram(program.form, *parts, key=program.key, individuals=program.individuals or node.size)
+        constants, initial, scale = (
+            {k: _tiled(v, copies) for k, v in x.items()} for x in (program.constants, program.initial, program.scale)
+        )
+        individuals = program.individuals or node.size
+        program = StepProgram(program.form, constants, initial, scale, program.key, individuals)
     given = node.neuron
     neuron = replace(
         given,

@@ -39,7 +39,7 @@ _OPTIONAL = (
 )
 _MESH = ("columns", "rows", "cores_per_tile")
 _PACKING = ("word", "block", "header", "weight_widths", "index_widths", "convolution_slots")
-_SECTIONS = {"name", "description", "limits", "absent", "mesh", "packing", "boards"}
+_SECTIONS = {"name", "description", "limits", "absent", "neurons", "mesh", "packing", "boards"}
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,8 @@ class Chip:
     """A chip's cores, their limits and the mesh between them. None: not limited, or unknown (`absent` says which).
 
     All limits but `cores` (per chip), `max_delay` (steps) and `max_chips` are per core. The mesh has columns x rows tiles of
-    `cores_per_tile` cores. `boards`: chips of boards one can have. `facts`: unit and source of every number, by its name.
+    `cores_per_tile` cores. custom_neurons: whether neurons can be programs of one's own; if not, they are Loihi's LIF, which is
+    reset to 0. `boards`: chips of boards one can have. `facts`: unit and source of every number, by its name.
     `dataclasses.replace(chip, cores=120)` gives a chip with another number.
     """
 
@@ -104,6 +105,7 @@ class Chip:
     rows: int
     cores_per_tile: int
     packing: Packing
+    custom_neurons: bool = True
     in_axons: int | None = None
     out_axons: int | None = None
     synapse_bits: int | None = None
@@ -143,19 +145,24 @@ class Chip:
     @classmethod
     def _from_tables(cls, source: str, tables: Mapping[str, Any]) -> Self:
         unknown = set(tables) - _SECTIONS
-        if unknown or not {"name", "description", "limits", "mesh", "packing"} <= set(tables):
-            wrong = f"has an unknown section '{min(unknown)}'" if unknown else "lacks a section"
-            raise FileFormatError(source, f"{wrong}; a chip has name, description, limits, mesh, packing (and absent, boards)")
+        missing = _SECTIONS - {"absent", "boards"} - set(tables)
+        if unknown or missing:
+            wrong = f"has an unknown section '{min(unknown)}'" if unknown else f"lacks '{min(missing)}'"
+            raise FileFormatError(
+                source, f"{wrong}; a chip has name, description, limits, neurons, mesh, packing (and absent, boards)"
+            )
         read = _Reader(source, tables)
         limits = read.section("limits", _REQUIRED, _OPTIONAL)
-        missing = [name for name in _OPTIONAL if name not in limits and name not in tables.get("absent", {})]
-        if missing:
-            raise FileFormatError(source, f"says nothing of '{missing[0]}'; give it in [limits], or the reason in [absent]")
+        silent = [name for name in _OPTIONAL if name not in limits and name not in tables.get("absent", {})]
+        if silent:
+            raise FileFormatError(source, f"says nothing of '{silent[0]}'; give it in [limits], or the reason in [absent]")
         boards = read.section("boards", (), tuple(tables.get("boards", {})))
         packing = Packing(**read.section("packing", _PACKING))
         mesh = read.section("mesh", _MESH)
+        custom = read.section("neurons", ("custom",))["custom"]
         description, absent = str(tables["description"]), dict(tables.get("absent", {}))
-        chip = cls(str(tables["name"]), description, **limits, **mesh, packing=packing, boards=boards, absent=absent)
+        own = {"packing": packing, "custom_neurons": custom, "boards": boards, "absent": absent}
+        chip = cls(str(tables["name"]), description, **limits, **mesh, **own)
         return replace(chip, facts=read.facts)
 
     @property
@@ -199,13 +206,17 @@ class _Reader:
         if not isinstance(entry, dict) or set(entry) != {"value", "unit", "source"}:
             raise FileFormatError(self.source, f"{where} must be a table {{ value, unit, source }}")
         value = entry["value"]
+        if key == "custom" and not isinstance(value, bool):
+            raise FileFormatError(self.source, f"{where} must be true or false, not {value!r}")
+        self.facts[key] = Fact(str(entry["unit"]), str(entry["source"]))
+        if key == "custom":
+            return value
         numbers = value if isinstance(value, list) else [value]
         wanted_list = key.endswith("_widths")
         least = 0 if key in ("header", "max_delay") else 1
         if wanted_list != isinstance(value, list) or not numbers or not all(type(x) is int and x >= least for x in numbers):
             kind = "a list of whole numbers" if wanted_list else "a whole number"
             raise FileFormatError(self.source, f"{where} must be {kind} of at least {least}, not {value!r}")
-        self.facts[key] = Fact(str(entry["unit"]), str(entry["source"]))
         return tuple(sorted(value)) if wanted_list else value
 
 

@@ -58,6 +58,7 @@ AdEx = NeuronModel(
         "v_reset": -70.6e-3,
         "i_offset": 0.0,
     },
+    # w comes first: in the step of a spike, Euler's v lies far beyond the peak, where w must not follow it
     equations="""
         dw/dt = (g_adapt * (v - v_leak) - w) / tau_adapt
         dv/dt = (g_leak * (v_leak - v + delta_t * exp((min(v, v_peak) - v_threshold) / delta_t)) - w + a + i_offset) / c_m

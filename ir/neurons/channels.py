@@ -1,7 +1,7 @@
 """Neurons with ion channels. A spike is an upward crossing of v_threshold; nothing is reset.
 
-The gates' equations are linear in the gate, so `integrator="exponential"` (exponential Euler) is exact for each at fixed voltage.
-Rates of the form x / (1 - exp(-x)) are written with exprel, which has no gap at 0.
+The gates' equations are linear in the gate, so `integrator="exponential"` (exponential Euler) is exact for each at fixed
+voltage. Rates of the form x / (1 - exp(-x)) are written with exprel, which has no gap at 0.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ HodgkinHuxley = NeuronModel(
     initial={"v": "-65.0 * mV", "m": "0.0529325", "h": "0.5961208", "n": "0.3176769"},  # at rest
     integrator="exponential",
     constraints=("c_m > 0",),
-    description="the squid giant axon (Hodgkin & Huxley 1952, doi:10.1113/jphysiol.1952.sp004764), with the resting potential at "
-    "-65 mV; all per square metre of membrane: 1 uA/cm2 is 0.01 A/m2",
+    description="the squid giant axon (Hodgkin & Huxley 1952, doi:10.1113/jphysiol.1952.sp004764), with the resting potential "
+    "at -65 mV; all per square metre of membrane: 1 uA/cm2 is 0.01 A/m2",
 )
 
 TraubMiles = NeuronModel(
@@ -117,6 +117,6 @@ TraubMiles = NeuronModel(
     initial={"v": "e_leak"},
     integrator="exponential",
     constraints=("c_m > 0", "tau_exc > 0", "tau_inh > 0"),
-    description="hippocampal pyramidal cell with conductance synapses (Traub & Miles 1991, as in the COBAHH benchmark of Brette et "
-    "al. 2007, doi:10.1007/s10827-007-0038-6)",
+    description="hippocampal pyramidal cell with conductance synapses (Traub & Miles 1991, as in the COBAHH benchmark of "
+    "Brette et al. 2007, doi:10.1007/s10827-007-0038-6)",
 )

@@ -26,7 +26,7 @@ PoissonCounts = NeuronModel(
     payload="events",
     resets={"none": "events = events"},
     constraints=("rate >= 0",),
-    description="a Poisson process each: sends the number of events of a step as a graded spike, so that high rates lose nothing",
+    description="a Poisson process each: sends the number of events of a step as a graded spike, so high rates lose nothing",
 )
 
 StepCurrent = NeuronModel(
@@ -36,7 +36,7 @@ StepCurrent = NeuronModel(
     step="on = where(t > start - 0.5 * dt and t < stop - 0.5 * dt, 1.0, 0.0)",
     spike="on > 0.0",
     resets={"none": "on = on"},
-    description="sends 1 in every step from start until before stop: a current of the projection's weight (DC without arguments)",
+    description="sends 1 in every step from start to before stop: a current of the projection's weight (DC without arguments)",
 )
 
 NoisyCurrent = NeuronModel(

@@ -1,8 +1,8 @@
 """Leaky integrate-and-fire neurons with synapses of their own time course: excitatory and inhibitory receptors.
 
-Like NEST's `iaf_psc_exp`, `iaf_psc_alpha` and `iaf_cond_exp` (PyNN's `IF_curr_exp`, `IF_curr_alpha`, `IF_cond_exp`): what arrives
-in a step is added after the state has moved on, so it first acts in the next step. Weights are currents (A) or conductances
-(S), positive for both receptors of conductances, negative for inhibitory currents.
+Like NEST's `iaf_psc_exp`, `iaf_psc_alpha` and `iaf_cond_exp` (PyNN's `IF_curr_exp`, `IF_curr_alpha`, `IF_cond_exp`): what
+arrives in a step is added after the state has moved on, so it first acts in the next step. Weights are currents (A) or
+conductances (S), positive for both receptors of conductances, negative for inhibitory currents.
 """
 
 from __future__ import annotations

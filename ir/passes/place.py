@@ -21,6 +21,7 @@ from neurocomp.ir.network import Network, Population
 from neurocomp.ir.placement.demand import Content, Demand, Traffic
 from neurocomp.ir.placement.fill import merged, ordered
 from neurocomp.ir.placement.mesh import assign
+from neurocomp.ir.placement.neurons import check_neurons
 from neurocomp.ir.placement.partition import cut, grouped, metis, refined
 from neurocomp.ir.placement.reach import ASSUMED_BITS, Runs
 from neurocomp.ir.placement.result import Core, Placement, PlacementError, Slice, plural
@@ -60,10 +61,12 @@ class Place:
         """The placement of a network, best a compiled one, whose delays are those that run.
 
         recording: its spikes say what each core sends. Raises `PlacementError` naming the limit, what is needed, what there
-        is and what to change; `ModelError` and `InputError` for arguments that make no sense.
+        is and what to change, or the populations whose neurons the chip does not have; `ModelError` and `InputError` for
+        arguments that make no sense.
         """
         chip = self.chip if isinstance(self.chip, Chip) else Chip.load(self.chip)
         self._check(net, chip)
+        check_neurons(net, chip)
         counts, steps = _counts(net, recording, self.rate)
         demand = Demand(net, chip, counts)
         groups, traffic, partitioner = self._best(demand)

@@ -12,8 +12,9 @@ scaled:
 
 from __future__ import annotations
 
+import reprlib
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, get_args
 
@@ -21,8 +22,7 @@ import numpy as np
 
 from neurocomp.ir.connectivity import Connectivity, Sparse, frozen_array
 from neurocomp.ir.convolution import Conv2d
-from neurocomp.ir.errors import CompileError, InputError, PrecisionWarning
-from neurocomp.ir.events import from_data
+from neurocomp.ir.errors import CompileError, PrecisionWarning
 from neurocomp.ir.network import Change, Network, Node, Population, Projection
 from neurocomp.ir.passes.base import Pass
 from neurocomp.ir.passes.discretise import program_of
@@ -31,10 +31,9 @@ from neurocomp.ir.quantisation.calibrate import Calibration, Samples, lowered_po
 from neurocomp.ir.quantisation.explain import explained
 from neurocomp.ir.quantisation.form import BY, lif_form
 from neurocomp.ir.quantisation.plan import PopulationPlan, RangeOptions, Task, plan_population
-from neurocomp.ir.quantisation.simulate import Lowered, Run, Spikes, groups, run_lowered, run_network, stacked
+from neurocomp.ir.quantisation.simulate import Lowered, Run, Spikes, groups, rasters, run_lowered, run_network
 from neurocomp.ir.quantisation.weights import Strategy, WeightOptions, Weights, encode_all, encode_at
 
-MAX_DELAY = 62
 MAX_PARTS = 4  # of a split projection
 
 
@@ -61,21 +60,33 @@ class Quantise(Pass):
     margin: float = 2.0
 
     def __post_init__(self) -> None:
-        if self.strategy not in get_args(Strategy):
-            raise CompileError(self.name, f"strategy is one of {', '.join(get_args(Strategy))}, not {self.strategy!r}")
-        if not 2 <= self.num_weight_bits <= 8:
-            raise CompileError(self.name, f"num_weight_bits = {self.num_weight_bits} is outside 2..8")
-        if not 0 < self.percentile <= 100:
-            raise CompileError(self.name, f"percentile = {self.percentile} is outside 0..100; 99.9 is usual")
-        if not self.margin >= 1:
-            raise CompileError(self.name, f"margin = {self.margin} must be at least 1")
-        if self.strategy == "calibrate" and not self.samples:
-            raise CompileError(self.name, "strategy 'calibrate' needs inputs to go by: samples=[...], steps=N")
-        if self.samples and (self.steps is None or self.steps < 1):
-            raise CompileError(self.name, f"samples need their length: steps=N with N >= 1, not {self.steps!r}")
+        whole, number = int | np.integer, int | float | np.integer | np.floating
+        self._need("strategy", str, lambda x: x in get_args(Strategy), f"one of {', '.join(get_args(Strategy))}")
+        self._need("num_weight_bits", whole, lambda x: 2 <= x <= 8, "a whole number from 2 to 8")
+        self._need("percentile", number, lambda x: 0 < x <= 100, "a number above 0 and up to 100, 99.9 as a rule")
+        self._need("margin", number, lambda x: 1 <= x < np.inf, "a number of at least 1")
+        self._need("split", bool, lambda x: True, "True or False")
+        self._need("accept_wrap", bool, lambda x: True, "True or False")
+        if self.samples is None:
+            if self.strategy == "calibrate":
+                raise CompileError(self.name, "strategy 'calibrate' needs inputs to go by: samples=[...], steps=N")
+            return
+        form = "a list of at least one sample, each what Program.run takes, such as [{'x': raster}, {'x': raster}]"
+        self._need("samples", Sequence, lambda x: x and all(isinstance(y, Mapping) for y in x), form)
+        self._need("steps", whole, lambda x: x >= 1, "the length of the samples, a whole number of at least 1")
+
+    def _need(self, field: str, kind: Any, holds: Callable[[Any], Any], what: str) -> None:
+        """Refuse an option of another type or out of range, with what was given and what is expected."""
+        value = getattr(self, field)
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool) or not holds(value):
+            raise CompileError(self.name, f"{field} is {what}, not {reprlib.repr(value)}")
 
     def __call__(self, net: Network) -> Network:
         return self.plan(net).lowered
+
+    def vouches_for(self, population: Population) -> bool:
+        """Whether samples, not only the worst case, may decide that a written population's current does not wrap."""
+        return self.strategy == "calibrate" and population.neuron.model.arithmetic == "float"
 
     def plan(self, net: Network) -> QuantisationPlan:
         """The pass with everything it decided; `plan(net).lowered` is the transformed network."""
@@ -87,7 +98,7 @@ class Quantise(Pass):
         floats: dict[str, Run] = {}
         inputs: dict[str, Spikes] = {}
         if self.samples:
-            inputs = self._rasters(net)
+            inputs = rasters(net, self.samples, self.steps or 0)
             floats = run_network(SnapToGrid()(net), inputs, len(self.samples), self.steps or 0)
         for group in groups(net):
             spikes = inputs | {name: x.spikes for name, x in (floats | runs).items()}
@@ -128,41 +139,15 @@ class Quantise(Pass):
         return plan_population(task, scale, encoded, self._ranges, self._weights), None
 
     def _task(self, net: Network, population: Population) -> Task:
-        form = lif_form(population)
-        low = np.flatnonzero(form.threshold < 0)
-        if len(low):
-            k = int(low[0])
-            raise CompileError(
-                population.name,
-                f"neuron {k} has the threshold {form.threshold[k]:.6g}; Loihi's is at least 0: shift v by a bias",
-            )
-        incoming = []
         for projection in net.incoming(population.name):
-            if projection.max_delay > MAX_DELAY:
+            if projection.plasticity is not None:
                 raise CompileError(
                     projection.name,
-                    f"a delay of {projection.max_delay} steps exceeds the {MAX_DELAY} a synapse of Loihi can hold; relay it "
-                    "through a population, or use a larger dt",
+                    "it learns, and plasticity is not available in Loihi's arithmetic; quantise a network connected with "
+                    "the weights learned (Program.weights) and without plasticity=",
                 )
-            source = net.node(projection.pre)
-            incoming.append((projection, source.max_payload))
-        return Task(population.name, form, tuple(incoming))
-
-    def _rasters(self, net: Network) -> dict[str, Spikes]:
-        assert self.steps is not None
-        for sample in self.samples or ():
-            for name in sample:
-                if name not in net.inputs:
-                    raise InputError(f"samples: there is no input '{name}'; the network's inputs are {', '.join(net.inputs)}")
-        return {
-            name: stacked(
-                [
-                    from_data(name, x.get(name, ((), ())), node.shape, self.steps, node.max_payload).raster()
-                    for x in self.samples or ()
-                ]
-            )
-            for name, node in net.inputs.items()
-        }
+        incoming = tuple((x, net.node(x.pre).max_payload) for x in net.incoming(population.name))
+        return Task(population.name, lif_form(population), incoming)
 
     def _split(self, net: Network, wanted: Mapping[str, Population]) -> tuple[Network, list[Change]]:
         if not self.split:

@@ -6,9 +6,9 @@ What happens at a step of the target population, after its neurons have been upd
 2. for every neuron that spiked: `on_post` at its synapses; then its traces jump;
 3. where a reward came: `on_reward` at all synapses.
 
-So a spike that arrives in the very step in which its target spikes counts as the earlier of the two. Weights changed now act from
-the next step on. Traces and synaptic variables decay exponentially between events and are evaluated only there: their value is
-`value at the last event * exp(-(steps since) * (dt / tau))`.
+So a spike that arrives in the very step in which its target spikes counts as the earlier of the two. Weights changed now act
+from the next step on. Traces and synaptic variables decay exponentially between events and are evaluated only there: their
+value is `value at the last event * exp(-(steps since) * (dt / tau))`.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class PlasticityRule:
         change the weight is brought back between them.
     pre, post: traces of the source's arriving spikes and of the target's spikes, by name.
     synapse: variables of each synapse that decay, name -> parameter with the time constant.
-    on_pre, on_post, on_reward: assignments to `w` and the synapse's variables. They may use parameters, all traces (those of the
-        spike's own side as they were just before it), the synapse's variables, and in on_reward `reward`, its size.
+    on_pre, on_post, on_reward: assignments to `w` and the synapse's variables. They may use parameters, all traces (those of
+        the spike's own side as they were just before it), the synapse's variables, and in on_reward `reward`, its size.
     """
 
     name: str
@@ -110,7 +110,10 @@ class PlasticityRule:
         return {name: Assign(name, parse_number(trace.jump.format(name))) for name, trace in traces}
 
     def __call__(self, *, w_min: float, w_max: float, reward: Any = None, reward_delay: int = 0, **values: float) -> Plasticity:
-        """This rule with values, one for all synapses. reward: the node whose spikes are the reward, for rules that have one."""
+        """This rule with values, one for all synapses.
+
+        reward: the node whose spikes are the reward, for rules that have one.
+        """
         unknown = [name for name in values if name not in self.parameters]
         if unknown:
             raise ModelError(f"{self.name} has no parameter '{unknown[0]}'; it has {', '.join(self.parameters)}")

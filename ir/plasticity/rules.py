@@ -69,7 +69,7 @@ Reward = PlasticityRule(
 BUILTIN_RULES = (HardSTDP, SoftSTDP, HardNearestSTDP, SoftNearestSTDP, Triplet, Reward)
 
 
-def STDP(
+def STDP(  # noqa: N802 - a rule is made as a neuron is, by its name
     tau_pre: float = 20e-3,
     tau_post: float = 20e-3,
     a_plus: float = 0.01,
@@ -81,8 +81,8 @@ def STDP(
 ) -> Plasticity:
     """Pair-based spike-timing dependent plasticity.
 
-    A pair with the target's spike dt >= 0 seconds after the arriving one adds a_plus * exp(-dt / tau_pre); one with the target's
-    spike dt > 0 seconds before takes a_minus * exp(-dt / tau_post) away (so a_minus > 0 depresses). tau_pre, tau_post: s.
+    A pair with the target's spike dt >= 0 s after the arriving one adds a_plus * exp(-dt / tau_pre); one with the target's
+    spike dt > 0 s before takes a_minus * exp(-dt / tau_post) away (so a_minus > 0 depresses). tau_pre, tau_post: s.
     bound: "hard", amounts in units of the weight, or "soft", amounts as fractions of the distance to w_max and w_min. pairing:
     "all" pairs, or the "nearest" spike of the other side only.
     """
@@ -94,11 +94,11 @@ def STDP(
     }
     if (bound, pairing) not in rules:
         raise ModelError(f"STDP: bound is 'hard' or 'soft', pairing 'all' or 'nearest', not {bound!r} and {pairing!r}")
-    values = {"tau_pre": tau_pre, "tau_post": tau_post, "a_plus": a_plus, "a_minus": a_minus}
+    values: dict[str, Any] = {"tau_pre": tau_pre, "tau_post": tau_post, "a_plus": a_plus, "a_minus": a_minus}
     return rules[bound, pairing](w_min=w_min, w_max=w_max, **values)
 
 
-def TripletSTDP(
+def TripletSTDP(  # noqa: N802
     tau_plus: float = 16.8e-3,
     tau_x: float = 101e-3,
     tau_minus: float = 33.7e-3,
@@ -111,7 +111,7 @@ def TripletSTDP(
     w_max: float = 1.0,
 ) -> Plasticity:
     """Triplet STDP (Pfister & Gerstner 2006); the defaults are their visual-cortex set (table 4, all-to-all). Times in s."""
-    values = {
+    values: dict[str, Any] = {
         "tau_plus": tau_plus,
         "tau_x": tau_x,
         "tau_minus": tau_minus,
@@ -124,7 +124,7 @@ def TripletSTDP(
     return Triplet(w_min=w_min, w_max=w_max, **values)
 
 
-def RewardSTDP(
+def RewardSTDP(  # noqa: N802
     reward: Any,
     tau_pre: float = 20e-3,
     tau_post: float = 20e-3,
@@ -138,7 +138,7 @@ def RewardSTDP(
 ) -> Plasticity:
     """Reward-modulated STDP: what `STDP` would add goes to an eligibility c, which decays with tau_c (s).
 
-    reward: the input or population (of one neuron) whose spikes are rewards; each changes every weight by rate * payload * c (its
+    reward: the input or population of one neuron whose spikes are rewards; each changes every weight by rate * payload * c (a
     payload is 1 unless the node is graded; negative payloads punish). reward_delay: steps from the node to the synapses.
     """
     values = {"tau_pre": tau_pre, "tau_post": tau_post, "a_plus": a_plus, "a_minus": a_minus, "tau_c": tau_c, "rate": rate}

@@ -59,17 +59,17 @@ def c_function(form: StepForm, name: str) -> str:
         f"NC_CLONES static void {name}(ptrdiff_t n, const void *const *inputs, void *const *state,",
         "        const void *const *constants, const nc_now *now, unsigned char *restrict fired, int32_t *restrict payload) {",
     ]
-    lines += [f"    const {kind} *restrict i_{x} = inputs[{k}];" for k, x in enumerate(form.inputs)]
-    lines += [f"    {kind} *restrict s_{x} = state[{k}];" for k, x in enumerate(form.state)]
-    lines += [f"    const {kind} *restrict c_{x} = constants[{k}];" for k, x in enumerate(form.constants)]
+    lines += [f"    const {kind} *restrict i{k} = inputs[{k}];" for k in range(len(form.inputs))]
+    lines += [f"    {kind} *restrict s{k} = state[{k}];" for k in range(len(form.state))]
+    lines += [f"    const {kind} *restrict c{k} = constants[{k}];" for k in range(len(form.constants))]
     lines += [f"    const double {TIME}_ = now->t;"] if TIME in used else []
     lines += [
         "    (void)state; (void)constants; (void)payload; (void)fired; (void)now;",
         "    for (ptrdiff_t j = 0; j < n; j++) {",
     ]
-    lines += [f"        const {kind} {x}_ = i_{x}[j];" for x in form.inputs if x in used]
-    lines += [f"        {kind} {x}_ = s_{x}[j];" for x in form.state]
-    lines += [f"        const {kind} {x}_ = c_{x}[j];" for x in form.constants]
+    lines += [f"        const {kind} {x}_ = i{k}[j];" for k, x in enumerate(form.inputs) if x in used]
+    lines += [f"        {kind} {x}_ = s{k}[j];" for k, x in enumerate(form.state)]
+    lines += [f"        const {kind} {x}_ = c{k}[j];" for k, x in enumerate(form.constants)]
     lines += [f"        {kind} {x}_;" for x in form.temporaries]
     lines += [statement(assign) for assign in form.updates]
     if form.spike is not None:
@@ -79,6 +79,6 @@ def c_function(form: StepForm, name: str) -> str:
         lines += [f"        {x.target}_ = spike ? {to_c(x.value, form.arithmetic)} : {x.target}_;" for x in form.reset]
         lines.append("        fired[j] = (unsigned char)(spike && sent != 0);")
         lines += ["        payload[j] = (int32_t)sent;"] if form.payload is not None else []
-    lines += [f"        s_{x}[j] = {x}_;" for x in form.state]
+    lines += [f"        s{k}[j] = {x}_;" for k, x in enumerate(form.state)]
     lines += ["    }", "}"]
     return "\n".join(lines) + "\n"

@@ -7,11 +7,11 @@ population. Candidates, each kept only where it lowers the distance on the sampl
 1. scales over an octave (how much of the weights is clipped), started by what "max", "percentile" and "mse" choose;
 2. the threshold, a few per cent up and down;
 3. a constant bias per neuron that makes up for the mean error of its rounded weights on the samples (bias correction, Nagel
-et al.
-   2019, arXiv:1906.04721), because a bias is free for every neuron of a core where a weight exponent is shared.
+   et al. 2019, arXiv:1906.04721), because a bias is free for every neuron of a core where a weight exponent is shared.
 
 The distance is the mean over time of |N_loihi(t) - N_float(t)| with N the spikes of a neuron up to step t, summed over
-neurons and samples: an extra spike costs as long as it is ahead, a spike late by k steps costs k / steps.
+neurons and samples: an extra spike costs as long as it is ahead, a spike late by k steps costs k / steps. A candidate whose
+current wraps around on the samples is worse than any that does not wrap, however close its spikes are.
 """
 
 from __future__ import annotations
@@ -53,6 +53,14 @@ class _Candidate:
     threshold: float = 1.0
     bias: Floats | None = None
 
+    def better_than(self, other: _Candidate | None) -> bool:
+        """Whether it comes closer to the float spikes; a current that wrapped around counts as infinitely far."""
+        return other is None or self._rank < other._rank
+
+    @property
+    def _rank(self) -> tuple[bool, float]:
+        return self.run.first_wrap is not None, self.loss
+
 
 class Calibration:
     """The search for one population."""
@@ -67,14 +75,15 @@ class Calibration:
 
     def best(self) -> tuple[PopulationPlan, Run]:
         """The plan with the smallest distance, and its run."""
-        best, refused = None, None
+        best: _Candidate | None = None
+        refused: CompileError | None = None
         for scale, encoded, how in self._starts():
             try:
                 found = self._try(scale, encoded, how)
             except CompileError as error:
                 refused = refused or error
                 continue
-            best = found if best is None or found.loss < best.loss else best
+            best = found if found.better_than(best) else best
         if best is None:
             assert refused is not None
             raise refused
@@ -104,7 +113,7 @@ class Calibration:
         start = best
         for factor in THRESHOLDS:
             found = self._try(start.scale, start.encoded, start.how, factor)
-            best = found if found.loss < best.loss else best
+            best = found if found.better_than(best) else best
         return best
 
     def _corrected(self, best: _Candidate) -> _Candidate:
@@ -117,7 +126,7 @@ class Calibration:
             missing = self.samples.float_run.drive - self._mean_input(current)
             bias = (current.bias if current.bias is not None else 0.0) + missing * steady
             current = self._try(best.scale, best.encoded, best.how, best.threshold, bias)
-            best = current if current.loss < best.loss else best
+            best = current if current.better_than(best) else best
         return best
 
     def _mean_input(self, candidate: _Candidate) -> Floats:

@@ -11,7 +11,7 @@ from neurocomp.ir.connectivity import Floats
 from neurocomp.ir.network import Change, Projection
 from neurocomp.ir.quantisation.form import BY
 from neurocomp.ir.quantisation.plan import Ints, PopulationPlan, Task, largest
-from neurocomp.ir.quantisation.ranges import ALIGN
+from neurocomp.ir.quantisation.ranges import ALIGN, HELD
 
 NOTABLE = 0.01  # relative error of a time constant that is worth a remark
 
@@ -28,6 +28,8 @@ def explained(task: Task, plan: PopulationPlan) -> tuple[Change, ...]:
     if np.any(form.v_decay != 1):
         changes.append(_decay(task.name, "v", form.v_decay, (4096 - plan.dv) / 4096, "dv", plan.dv))
     changes.append(_threshold(task, plan))
+    if plan.whole is not None:
+        changes.append(_comparison(task.name, plan))
     if np.any(form.bias != 0) or np.any(plan.bias_mant != 0):
         changes.append(_bias(task, plan))
     if form.reset == "subtract":
@@ -54,11 +56,24 @@ def _decay(name: str, state: str, wanted: Floats, real: Floats, parameter: str, 
 
 
 def _threshold(task: Task, plan: PopulationPlan) -> Change:
-    real = plan.vth / plan.scale
-    off = real / np.where(task.form.threshold == 0, 1.0, task.form.threshold) - 1
+    shown = plan.vth if plan.whole is None or plan.reset == "subtract" else plan.vth + plan.whole
+    off = shown / plan.scale / np.where(task.form.threshold == 0, 1.0, task.form.threshold) - 1
     worst = float(off[np.argmax(np.abs(off))])
-    before, after = _span(task.form.threshold / plan.unit), f"vth = {_span(plan.vth)}"
+    before, after = _span((task.form.threshold + plan.zero) / plan.unit), f"vth = {_span(plan.vth)}"
     return Change(BY, task.name, f"threshold {before} V", after, f"17 bits << 6; changed by up to {worst:+.2%}")
+
+
+def _comparison(name: str, plan: PopulationPlan) -> Change:
+    """Of neurons that spike at their threshold, which Loihi's only do above it."""
+    assert plan.whole is not None
+    kept = int(plan.whole.sum())
+    if kept == len(plan.whole):
+        why = "v moves in whole units of weight, so a threshold one unit lower"
+        why += " is the same" if plan.reset == "value" else " or a start half a unit higher is the same"
+        return Change(BY, name, "v >= threshold", "v > threshold", why)
+    count = f"{len(plan.whole) - kept} of {len(plan.whole)} neurons"
+    why = f"Loihi spikes above the threshold only; {count} spike later where v comes to exactly the threshold"
+    return Change(BY, name, "v >= threshold", "v > threshold", why)
 
 
 def _bias(task: Task, plan: PopulationPlan) -> Change:
@@ -86,7 +101,7 @@ def _weights(projection: Projection, plan: PopulationPlan) -> list[Change]:
 
 def _ranges(plan: PopulationPlan) -> list[Change]:
     worst, observed = plan.worst, plan.observed
-    shown = worst.text() if observed is None else f"{worst.text()}; {observed.text()}"
+    shown = "; ".join([worst.text(), *([] if observed is None else [observed.text()]), HELD])
     changes = []
     if worst.wraps:
         why = (

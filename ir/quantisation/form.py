@@ -2,8 +2,8 @@
 
     u = u * u_decay + a;  v = v * v_decay + u + bias;  spike where v > threshold;  v = 0 or v = v - threshold where it spiked
 
-Missing parts are parts of this form: no current is a decay of u of 0, no leak a decay of v of 1. Everything else is refused
-with the population's name and what to do instead.
+Missing parts are parts of this form: no current is a decay of u of 0, no leak a decay of v of 1. A voltage that is reset to
+another value than 0 is counted from there. Everything else is refused with the population's name and what to do instead.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class LifForm:
     """The numbers of a population of n neurons in the form above; every array is (n,) float64, in units of the folded program.
 
     bias: what v receives every step, the input's bias included. u0, v0: initial state. unit: factor by which the stored v is
-    larger than the user's. changes: what had to be moved or is only approximately the same.
+    larger than the user's. zero: the stored v that is 0 in this form. strict: whether v spikes above the threshold, not at
+    it. changes: what had to be moved or is only approximately the same.
     """
 
     u_decay: Floats
@@ -42,7 +43,9 @@ class LifForm:
     reset: Reset
     u0: Floats
     v0: Floats
+    zero: Floats
     unit: float = 1.0
+    strict: bool = True
     changes: tuple[Change, ...] = ()
 
     @property
@@ -63,12 +66,17 @@ def lif_form(population: Population) -> LifForm:
             f"{model} never spikes, and Loihi sends nothing but spikes; make it a spiking population, for example IF with "
             "reset='subtract' (its spike count is the integral), or take it off the network and integrate on the host",
         )
-    v, threshold, last = _condition(population, form)
+    if form.payload is not None:
+        raise CompileError(
+            population.name,
+            f"{model} sends graded spikes, which quantise does not make; use LoihiGradedRelu, or neurons with plain spikes",
+        )
+    v, threshold, last, strict = _condition(population, form)
     terms = _terms(population, form, v, last)
     u = next((x for x in form.state if x != v), None)
     values = _Values(population, program)
     source = "a" if u is None else u
-    reset = _reset(population, form, v, threshold, values)
+    reset, zero = _reset(population, form, v, threshold, values)
     _need_one(population, values, terms[v].pop(source, None), source)
     decays = {v: values.decay(terms[v].pop(v, Number(0)), v)}
     bias = values(terms[v].pop(REST, Number(0)))
@@ -84,7 +92,22 @@ def lif_form(population: Population) -> LifForm:
     changes = _late(population, last)
     bias, u0, moved = _move_bias(population, into, bias, u_decay, u0)
     unit = float(np.mean(program.scale[v])) if v in program.scale else 1.0
-    return LifForm(u_decay, decays[v], bias, values(threshold), reset, u0, values.initial(v), unit, (*changes, *moved))
+    above = values(threshold) - zero
+    _need_threshold(population, above / unit)
+    bias = bias - zero * (1 - decays[v])  # of v' = v - zero, which obeys v' = v' * v_decay + u + bias too
+    return LifForm(
+        u_decay,
+        decays[v],
+        bias,
+        above,
+        reset,
+        u0,
+        values.initial(v) - zero,
+        zero,
+        unit,
+        strict,
+        (*changes, *moved, *_shift(population, zero / unit)),
+    )
 
 
 # -------------------------------------------------------------------------------------------------------------- inside
@@ -121,14 +144,19 @@ class _Values:
         return np.array(np.broadcast_to(np.asarray(values, np.float64), (self.population.size,)))
 
 
-def _condition(population: Population, form: StepForm) -> tuple[str, Expr, str | None]:
-    """The voltage's name, the threshold, and the name of snnTorch's late reset, if there is one."""
+def _condition(population: Population, form: StepForm) -> tuple[str, Expr, str | None, bool]:
+    """The voltage's name, the threshold, the name of snnTorch's late reset if there is one, and whether it is `>`, not `>=`."""
     match form.spike:
-        case Compare(">", Name(v), threshold) if v in form.state:
-            return v, threshold, None
+        case Compare(">" | ">=" as comparison, Name(v), threshold) if v in form.state and _constant(threshold, form):
+            return v, threshold, None, comparison == ">"
         case Compare(">", Binary("-", Name(v), Name(last)), threshold) if v in form.state and last in form.temporaries:
-            return v, threshold, last
+            return v, threshold, last, True
     raise _refusal(population, form)
+
+
+def _constant(expr: Expr, form: StepForm) -> bool:
+    """Whether an expression only has constants of the population."""
+    return set(names(expr)) <= set(form.constants)
 
 
 def _terms(population: Population, form: StepForm, v: str, last: str | None) -> dict[str, Terms]:
@@ -152,22 +180,14 @@ def _is_late_reset(update: Assign, last: str) -> bool:
     return False
 
 
-def _reset(population: Population, form: StepForm, v: str, threshold: Expr, values: _Values) -> Reset:
+def _reset(population: Population, form: StepForm, v: str, threshold: Expr, values: _Values) -> tuple[Reset, Floats]:
+    """The kind of reset, and (n,) the voltage it resets to (0 where it subtracts)."""
     if len(form.reset) == 1 and form.reset[0].target == v:
         value = form.reset[0].value
         if value == Binary("-", Name(v), threshold):
-            return "subtract"
-        if v not in names(value):
-            target = values(value)
-            bad = np.flatnonzero(target != 0)
-            if len(bad):
-                k = int(bad[0])
-                raise CompileError(
-                    population.name,
-                    f"neuron {k} is reset to v_reset = {target[k]:.6g}, but Loihi resets to 0; lower v_threshold and v_leak by "
-                    "v_reset and set v_reset=0, which computes the same",
-                )
-            return "value"
+            return "subtract", np.zeros(population.size)
+        if _constant(value, form):
+            return "value", values(value)
     raise _refusal(population, form)
 
 
@@ -187,6 +207,18 @@ def _need_one(population: Population, values: _Values, factor: Expr | None, sour
     )
 
 
+def _need_threshold(population: Population, above: Floats) -> None:
+    """Refuse thresholds below what v is counted from."""
+    low = np.flatnonzero(above < 0)
+    if len(low):
+        k = int(low[0])
+        raise CompileError(
+            population.name,
+            f"neuron {k} has the threshold {above[k]:.6g}, and Loihi's is at least 0; raise v_threshold, v_leak and the "
+            "initial v by as much",
+        )
+
+
 def _refusal(population: Population, form: StepForm) -> CompileError:
     model, integrator = population.neuron.model.name, population.neuron.integrator
     shown = "; ".join(form_text(form).splitlines())
@@ -203,6 +235,14 @@ def _late(population: Population, last: str | None) -> tuple[Change, ...]:
         return ()
     why = "the same, except where a neuron is still above threshold after its reset: snnTorch subtracts twice there"
     return (Change(BY, population.name, f"{population.neuron.model.name}: reset decided again", "reset by subtraction", why),)
+
+
+def _shift(population: Population, zero: Floats) -> tuple[Change, ...]:
+    """The change of a voltage that is counted from its reset value, in the user's unit."""
+    if not np.any(zero):
+        return ()
+    why = "Loihi resets to 0; threshold, leak and initial voltage move by as much, which computes the same"
+    return (Change(BY, population.name, f"reset to {_span(zero)}", f"v is counted from {_span(zero)}", why),)
 
 
 def _move_bias(

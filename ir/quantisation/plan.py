@@ -5,8 +5,7 @@ weights grow together. Weights decide the scale up to a power of two (`weights.p
 
 * never so large that threshold (17 bits), bias (13 bits << 7), initial state, exponents or the input overflow, or u can wrap;
 * then as large as v allows without saturating, but at least so large that the sums of weights are whole numbers (bits that a
-mantissa
-  has not need no room) and the threshold has 8 bits.
+  mantissa has not need no room) and the threshold has 8 bits.
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ from neurocomp.ir.quantisation.weights import Encoded, WeightOptions, encode
 
 Ints = NDArray[np.int64]
 MAX_VTH = 2**17 - 1
+MAX_DU = 4095  # clears the current in a step
 MAX_BIAS_MANT, MAX_BIAS_EXP = 2**12 - 1, 7
 LEAST_EXPONENT, LARGEST_EXPONENT = -8, 7  # of a projection's weights
 THRESHOLD_BITS = 8  # a threshold of fewer bits would be rounded by more than 0.2 %
@@ -63,13 +63,15 @@ class PopulationPlan:
     """A population in Loihi's integers.
 
     scale: integer weight units per unit of the folded program's v; 64 * scale * unit state units are one volt of the user.
-    du, dv, vth, bias_mant, bias_exp, u0, v0: (n,) int64. weights: by projection. worst: proven bounds; observed: on samples,
-    or None.
+    zero: (n,) the user's v where the chip's is 0, in the folded program's unit. du, dv, vth, bias_mant, bias_exp, u0, v0:
+    (n,) int64. weights: by projection. worst: proven bounds; observed: on samples, or None. whole: (n,) of neurons that spike
+    at their threshold, those whose v moves in whole units of weight; None where they spike above it.
     """
 
     name: str
     scale: float
     unit: float
+    zero: Floats
     du: Ints
     dv: Ints
     vth: Ints
@@ -83,12 +85,18 @@ class PopulationPlan:
     worst: Bounds
     observed: Bounds | None = None
     correction: Floats | None = None
+    whole: NDArray[np.bool_] | None = None
     changes: tuple[Change, ...] = field(default=(), compare=False)
 
     @property
     def per_volt(self) -> float:
         """State units of the chip that are one unit of the user's v."""
         return self.scale * ALIGN * self.unit
+
+    def volts(self, trace: NDArray[Any]) -> NDArray[np.float64]:
+        """A trace (steps, *shape) of the chip's v in the user's unit."""
+        values = trace / self.per_volt
+        return np.asarray(values + (self.zero / self.unit).reshape(values.shape[1:]), np.float64)
 
     def neuron(self) -> Neuron:
         """The Loihi neuron, scalar where all neurons agree."""
@@ -131,9 +139,12 @@ def plan_population(
     scale *= 2.0**octave
     encoded = {p.name: _in_range(weights[p.name].shifted(octave), p, scale, options) for p, _ in task.incoming}
     du, dv = decays(form)
-    vth = np.clip(np.rint(form.threshold * scale * threshold_factor), 0, MAX_VTH).astype(np.int64)
     mant, exp = mantissa(form.bias * scale * ALIGN)
     u0, v0 = (np.rint(x * scale * ALIGN).astype(np.int64) for x in (form.u0, form.v0))
+    wanted = form.threshold * scale * threshold_factor
+    whole = None if form.strict else whole_units(du, dv, mant, exp)
+    at, v0 = (np.rint(wanted), v0) if whole is None else at_threshold(wanted, v0, whole, form.reset)
+    vth = np.clip(at, 0, MAX_VTH).astype(np.int64)
     stored = tuple(
         replace(
             p,
@@ -143,14 +154,14 @@ def plan_population(
         for p, _ in task.incoming
     )
     plan = PopulationPlan(
-        task.name, scale, form.unit, du, dv, vth, mant, exp, u0, v0, form.reset, encoded, stored, worst=_NOTHING
+        task.name, scale, form.unit, form.zero, du, dv, vth, mant, exp, u0, v0, form.reset, encoded, stored, worst=_NOTHING
     )
-    return replace(plan, worst=worst_bounds(task, plan), correction=extra_bias)
+    return replace(plan, worst=worst_bounds(task, plan), correction=extra_bias, whole=whole)
 
 
 def decays(form: LifForm) -> tuple[Ints, Ints]:
     """(du, dv): the 12-bit decays nearest to the float ones. u * (4095 - du) / 4096 and v * (4096 - dv) / 4096."""
-    du = np.clip(np.rint((1 - form.u_decay) * 4096) - 1, 0, 4095).astype(np.int64)
+    du = np.clip(np.rint((1 - form.u_decay) * 4096) - 1, 0, MAX_DU).astype(np.int64)
     dv = np.clip(np.rint((1 - form.v_decay) * 4096), 0, 4095).astype(np.int64)
     return du, dv
 
@@ -162,6 +173,23 @@ def mantissa(values: Floats) -> tuple[Ints, Ints]:
         exponent[np.abs(np.rint(np.ldexp(values, -(e - 1)))) > MAX_BIAS_MANT] = e
     mant = np.clip(np.rint(np.ldexp(values, -exponent)), -MAX_BIAS_MANT, MAX_BIAS_MANT).astype(np.int64)
     return mant, np.where(mant == 0, 0, exponent)
+
+
+def at_threshold(wanted: Floats, v0: Ints, whole: NDArray[np.bool_], reset: str) -> tuple[Floats, Ints]:
+    """(threshold, initial v) of neurons that spike at their threshold, on a chip that asks for more than vth * 64.
+
+    Where v moves in `whole` units of weight (64 state units) and starts at one, v >= 64 k is the same as v > 64 (k - 1); with a
+    reset by subtraction, which takes 64 k away, as v + 32 > 64 k. Elsewhere the threshold nearest to one state unit less.
+    """
+    subtract = reset == "subtract"
+    start = ALIGN * np.rint(v0 / ALIGN).astype(np.int64) + (ALIGN // 2 if subtract else 0)
+    vth = np.where(whole, np.rint(wanted) - (not subtract), np.rint(wanted - 1 / ALIGN))
+    return vth, np.where(whole, start, v0)
+
+
+def whole_units(du: Ints, dv: Ints, bias_mant: Ints, bias_exp: Ints) -> NDArray[np.bool_]:
+    """(n,) whether v only moves in whole units of weight: it has no leak, no lasting current and no finer bias."""
+    return np.asarray((du == MAX_DU) & (dv == 0) & (np.left_shift(bias_mant, bias_exp) % ALIGN == 0), np.bool_)
 
 
 def worst_bounds(task: Task, plan: PopulationPlan) -> Bounds:

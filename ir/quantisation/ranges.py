@@ -20,6 +20,7 @@ from neurocomp.ir.connectivity import Floats
 from neurocomp.ir.network import Projection
 
 LIMIT = 2**23  # u beyond +-LIMIT wraps, v saturates at +-(LIMIT - 1)
+HELD = f"24 bits hold +-{LIMIT}"
 ALIGN = 64  # a weight is six bits above the state's least significant
 
 
@@ -35,12 +36,6 @@ class Bounds:
     v_low: Floats
     v_high: Floats
     observed: bool = False
-
-    def scaled(self, factor: float) -> Bounds:
-        """All bounds times a factor."""
-        return Bounds(
-            self.u_low * factor, self.u_high * factor, self.v_low * factor, self.v_high * factor, observed=self.observed
-        )
 
     @property
     def largest_u(self) -> float:
@@ -63,15 +58,15 @@ class Bounds:
         return bool(np.any(self.v_high >= LIMIT) or np.any(self.v_low <= -LIMIT))
 
     def worst_u(self) -> tuple[int, float]:
-        """(neuron, u) of the current farthest out."""
+        """(neuron, u) of the current farthest out; of equal ones the negative, which wraps at the limit itself."""
         high, low = int(np.argmax(self.u_high)), int(np.argmin(self.u_low))
-        return (high, float(self.u_high[high])) if self.u_high[high] >= -self.u_low[low] else (low, float(self.u_low[low]))
+        return (high, float(self.u_high[high])) if self.u_high[high] > -self.u_low[low] else (low, float(self.u_low[low]))
 
     def text(self) -> str:
         """Both ranges in words."""
         what = "observed" if self.observed else "worst case"
-        u = f"u in [{self.u_low.min():.0f}, {self.u_high.max():.0f}]"
-        return f"{what}: {u}, v in [{self.v_low.min():.0f}, {self.v_high.max():.0f}] of +-{LIMIT}"
+        ranges = (f"u {_span(self.u_low, self.u_high)}", f"v {_span(self.v_low, self.v_high)}")
+        return f"{what}: {', '.join(ranges)}"
 
 
 @dataclass(frozen=True)
@@ -124,3 +119,15 @@ def state_bounds(a_low: Floats, a_high: Floats, neuron: Dynamics) -> Bounds:
 def _series(step: Floats, decay: Floats) -> Floats:
     """The series' sum step / (1 - decay): 0 where nothing is added, without bound where nothing decays."""
     return np.where(step == 0, 0.0, step / np.where(decay == 1, 0.0, 1.0 - decay))
+
+
+def _span(low: Floats, high: Floats) -> str:
+    """The range of a state over all neurons, in words where it has no end."""
+    bottom, top = float(low.min()), float(high.max())
+    if np.isinf(bottom) and np.isinf(top):
+        return "without bound"
+    if np.isinf(bottom):
+        return f"up to {top:.0f} and without lower bound"
+    if np.isinf(top):
+        return f"from {bottom:.0f} and without upper bound"
+    return f"from {bottom:.0f} to {top:.0f}"

@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.ir.connectivity import Floats
+from neurocomp.ir.errors import InputError
+from neurocomp.ir.events import Events, empty, from_data
 from neurocomp.ir.expressions import Assign, Call, Name
-from neurocomp.ir.network import Network, Population, Projection
+from neurocomp.ir.network import Input, Network, Population, Projection
 from neurocomp.ir.printers.numpy import numpy_step
 from neurocomp.ir.program import StepForm
 from neurocomp.ir.quantisation.ranges import LIMIT, Bounds
@@ -122,7 +124,7 @@ class _Neurons:
                 elif delay < steps:
                     past = spikes[projection.pre][:, : steps - delay]
                     self.drive[:, delay:] += _shifted(_times(matrix, past), projection.shift)
-        form = _watched(self.program.form)
+        form = watched(self.program.form)
         self.advance = numpy_step(form)
         dtype = np.int64 if self.integer else np.float64
         start = {name: self.program.initial.get(name, 0) for name in form.state}
@@ -150,9 +152,9 @@ class _Neurons:
         np.minimum(self.low[name], values.min(axis=0), out=self.low[name])
         np.maximum(self.high[name], values.max(axis=0), out=self.high[name])
         if self.integer and name not in self.places:
-            beyond = (values > LIMIT) | (values <= -LIMIT) if name == "u" else np.abs(values) > LIMIT - 1
-            if beyond.any():
-                sample, neuron = (int(x) for x in np.argwhere(beyond)[0])
+            out = wraps(values) if name == "u" else np.abs(values) > LIMIT - 1
+            if out.any():
+                sample, neuron = (int(x) for x in np.argwhere(out)[0])
                 self.places[name] = Place(sample, t, neuron, int(values[sample, neuron]))
 
     def result(self) -> Run:
@@ -166,8 +168,13 @@ class _Neurons:
         return Run(self.spikes, bounds, self.drive.mean(axis=(0, 1)), self.places.get("u"), self.places.get("v"))
 
 
-def _watched(form: StepForm) -> StepForm:
-    """The form with one more state for each: its value after the update, before wrapping, saturation and reset."""
+def wraps(current: Any) -> Any:
+    """Where the current u, as it is before wrapping, leaves the 24 bits."""
+    return (current > LIMIT) | (current <= -LIMIT)
+
+
+def watched(form: StepForm) -> StepForm:
+    """The form with a state `name + OPEN` more for each: its value after the update, before wrapping, saturation and reset."""
     updates: list[Assign] = []
     for update in form.updates:
         match update.value:
@@ -214,3 +221,31 @@ def merged(parts: Sequence[tuple[int, Run]]) -> Run:
 def stacked(parts: Sequence[Any]) -> Spikes:
     """Rasters (steps, *shape) of samples as one array (samples, steps, n)."""
     return np.stack([np.asarray(x, np.float32).reshape(len(x), -1) for x in parts])
+
+
+def rasters(net: Network, samples: Sequence[Mapping[str, Any]], steps: int) -> dict[str, Spikes]:
+    """What every input plays in every sample, as `Program.run` takes it: left out, its own spikes or none.
+
+    Raises `InputError` with the number of the sample.
+    """
+    parts: dict[str, list[Any]] = {name: [] for name in net.inputs}
+    for number, sample in enumerate(samples):
+        for name in sample:
+            if name not in net.inputs:
+                known = ", ".join(net.inputs)
+                raise InputError(f"samples[{number}]: there is no input '{name}'; the network's inputs are {known}")
+        for name, node in net.inputs.items():
+            try:
+                parts[name].append(_played(node, sample, steps).raster())
+            except InputError as error:
+                raise InputError(f"samples[{number}]: {error}") from None
+    return {name: stacked(x) for name, x in parts.items()}
+
+
+def _played(node: Input, sample: Mapping[str, Any], steps: int) -> Events:
+    if node.name in sample:
+        return from_data(node.name, sample[node.name], node.shape, steps, node.max_payload)
+    if node.spikes is None:
+        return empty(node.shape, steps)
+    times, ids, payload = node.spikes
+    return Events(times, ids, node.shape, steps, payload).between(0, steps)

@@ -7,7 +7,7 @@ clipped, and counted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -136,11 +136,6 @@ def sweep(scale: float, count: int = SWEEP) -> list[float]:
 def squared_error(weights: Sequence[Weights], scale: float, options: WeightOptions) -> float:
     """The error of the inputs' weights, by a sample of them."""
     return sum(best(_sampled(w.values), scale, options).error * w.payload**2 * _ratio(w.values) for w in weights)
-
-
-def totals(encoded: Mapping[str, Encoded]) -> tuple[int, int]:
-    """(clipped, all) weights."""
-    return sum(x.clipped for x in encoded.values()), sum(x.mantissas.size for x in encoded.values())
 
 
 # -------------------------------------------------------------------------------------------------------------- inside

@@ -81,3 +81,8 @@ def command(
         click.echo(f"report: {report.to_html(out)}")
     if stored:
         click.echo(f"network: {save(report.quantised, stored)}")
+        open_ends = [x.name for x in report.ranges if x.worst.wraps]
+        if open_ends:
+            click.echo(
+                f"the current of {', '.join(open_ends)} is not proven to stay within 24 bits: compile it with accept_wrap=True"
+            )

@@ -15,7 +15,7 @@ from neurocomp.ir.network import Network
 class Case:
     """A network with inputs. Every state of every population is compared, and all spikes and counters.
 
-    inputs: as for `Program.run`. options: further arguments of `compile` (mantissa_bits).
+    inputs: as for `Program.run`. options: further arguments of `compile` (mantissa_bits, accept_wrap).
     """
 
     name: str

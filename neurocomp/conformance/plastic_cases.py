@@ -109,5 +109,5 @@ def _own_rule(steps: int) -> Case:
         on_post="f = f + a * exp(-e); w = w + eta * (a - target) * sqrt(abs(w_max - w))",
         on_reward="w = w + eta * reward * tanh(e - f); e = 0.5 * e",
     )
-    values = {"tau_a": 15e-3, "tau_b": 30e-3, "tau_e": 0.1, "tau_f": 0.3, "eta": 0.05, "target": 0.2}
+    values: dict[str, Any] = {"tau_a": 15e-3, "tau_b": 30e-3, "tau_e": 0.1, "tau_f": 0.3, "eta": 0.05, "target": 0.2}
     return _learning("plastic-own", rule(w_min=0.0, w_max=1.0, reward="r", **values), "Sparse", "each", steps)

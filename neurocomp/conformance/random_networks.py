@@ -29,7 +29,7 @@ def random_case(seed: int, arithmetic: str | None = None) -> Case:
     for shrink in (1.0, 0.25, 1 / 16, 1 / 64, 1 / 256):  # Loihi's inputs are bounded: smaller weights where they would not be
         case = _build(seed, arithmetic, shrink)
         try:
-            passes.standard(**case.options)(case.network)
+            passes.standard(case.options.get("mantissa_bits", 24))(case.network)
         except CompileError:
             continue
         return case
@@ -59,7 +59,7 @@ def _build(seed: int, arithmetic: str | None, shrink: float) -> Case:
             connectivity = x.connectivity.with_weights(np.rint(x.connectivity.weights * shrink), x.connectivity.bias)
             smaller[name] = replace(x, connectivity=connectivity)
         net = net.with_changes(projections=smaller)
-    options = {"mantissa_bits": int(rng.choice([8, 16, 24, 24, 31]))} if arithmetic == "float" else {}
+    options = {"mantissa_bits": int(rng.choice([8, 16, 24, 24, 31]))} if arithmetic == "float" else {"accept_wrap": True}
     return Case(net.name, net, inputs, steps, options)
 
 
@@ -159,9 +159,9 @@ def _rule(net: Network, rng: Generator, pre: str, post: str, connectivity: Conne
         return None
     span = float(np.abs(connectivity.weights).max(initial=1e-12)) * 1.5
     low = -span if rng.random() < 0.5 and not target.name.endswith(CONDUCTANCES) else 0.0
-    bounds = {"w_min": low, "w_max": span}
-    step = {"a_plus": 0.05 * span, "a_minus": 0.05 * span}
-    taus = {"tau_pre": float(rng.uniform(2e-3, 40e-3)), "tau_post": float(rng.uniform(2e-3, 40e-3))}
+    bounds: dict[str, Any] = {"w_min": low, "w_max": span}
+    step: dict[str, Any] = {"a_plus": 0.05 * span, "a_minus": 0.05 * span}
+    taus: dict[str, Any] = {"tau_pre": float(rng.uniform(2e-3, 40e-3)), "tau_post": float(rng.uniform(2e-3, 40e-3))}
     kind = rng.random()
     if kind < 0.4:
         return STDP(**taus, **step, **bounds, pairing=str(rng.choice(["all", "nearest"])))

@@ -20,6 +20,8 @@ def test_every_number_of_a_chip_has_unit_and_source(name):
     assert all(fact.unit and fact.source for fact in loaded.facts.values())
     assert {limit for limit in LIMITS if getattr(loaded, limit) is None} == set(loaded.absent)
     assert set(loaded.boards) <= set(loaded.facts)
+    assert loaded.custom_neurons == (name == "loihi2")
+    assert "custom" in loaded.facts
 
 
 def own_chip(tmp_path, old, new):
@@ -52,7 +54,10 @@ def test_own_chips(tmp_path):
         ("out_axons = {", "# {", r"says nothing of 'out_axons'; give it in \[limits\], or the reason in \[absent\]"),
         ("[limits]", "[limits", "is not TOML"),
         ("cores = { value = 128", "cores = { amount = 128", r"cores must be a table \{ value, unit, source \}"),
-        ("description = ", "# ", "lacks a section"),
+        ("description = ", "# ", "lacks 'description'; a chip has name, description, limits, neurons, mesh, packing"),
+        ("[neurons]", "[neuron]", "has an unknown section 'neuron'"),
+        ("custom = { value = false", "custom = { value = 0", r"\[neurons\] custom must be true or false, not 0"),
+        ("custom = {", "# {", r"\[neurons\] lacks 'custom'"),
     ],
 )  # fmt: skip
 def test_bad_chip_files(tmp_path, old, new, message):

@@ -111,11 +111,32 @@ def test_changes_say_how_many_weights_and_why():
 
 
 def test_the_delay_limit():
-    lowered([[3]], delay=64)
-    with pytest.raises(CompileError) as caught:
-        lowered([[3]], delay=65)
-    for part in ("x->p", "65", "64"):
-        assert part in str(caught.value)
+    """62 steps and the hop's own."""
+    lowered([[3]], delay=63)
+    lowered([[3, 3]], delay=np.array([[1, 63]]))
+    for delay in (64, np.array([[64]])):
+        with pytest.raises(CompileError) as caught:
+            lowered([[3]], delay=delay)
+        assert str(caught.value) == (
+            "x->p: a delay of 64 steps exceeds the 63 that a synapse of Loihi can hold; shorten it, relay the spikes through a "
+            "population that takes part of it, or use a larger dt"
+        )
+
+
+def test_delays_are_checked_as_they_are_after_retime():
+    """p hears x over three populations within the step, so its other delay grows by 4 - 1."""
+    net = Network("n", dt=1e-3)
+    net.input("x", 1)
+    before = "x"
+    for name in "abcp":
+        net.population(name, LoihiLIF(du=4095, dv=0, vth=1), 1)
+        net.connect(before, name, Dense([[3.0]]))
+        before = name
+    late = net.connect("x", "p", Dense([[3.0]]), delay=59)
+    assert compile_network(net, "reference").lowered.projections[late.name].max_delay == 63
+    net.connect("x", "p", Dense([[3.0]]), delay=60, name="later")
+    with pytest.raises(CompileError, match=r"later: a delay of 64 steps \(60 as written and 4 by retime\) exceeds the 63"):
+        compile_network(net, "reference")
 
 
 def test_inputs_that_do_not_fit_are_refused_with_the_numbers():

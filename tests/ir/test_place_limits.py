@@ -14,31 +14,6 @@ from neurocomp.ir.placement import PlacementError
 LOIHI1 = Chip.load("loihi1")
 
 
-def chip(**changes):
-    """Loihi 1 with other numbers."""
-    return replace(LOIHI1, **changes)
-
-
-def lif(**parameters):
-    return nc.CubaLIF(**{"tau_syn": 5e-3, "tau_mem": 20e-3, **parameters})
-
-
-def chain(*connectivities, neuron=None, delay=1):
-    """x -> p0 -> p1 ..., one population per connectivity."""
-    net = nc.Network("chain", dt=1e-3)
-    net.input("x", connectivities[0].n_pre)
-    before = "x"
-    for k, connectivity in enumerate(connectivities):
-        net.population(f"p{k}", neuron or lif(), connectivity.n_post)
-        net.connect(before, f"p{k}", connectivity, delay=delay, name=f"c{k}")
-        before = f"p{k}"
-    return net
-
-
-def dense(n_post, n_pre):
-    return nc.Dense(np.ones((n_post, n_pre)))
-
-
 def refused(net, on, **options):
     with pytest.raises(PlacementError) as caught:
         place(net, on, **options)
@@ -46,7 +21,7 @@ def refused(net, on, **options):
     return caught.value
 
 
-def test_too_many_in_axons():
+def test_too_many_in_axons(chain, dense):
     error = refused(chain(dense(3, 5200)), "loihi1")
     assert (error.subject, error.limit, error.needed, error.available) == ("p0", "in_axons", 5200, 4096)
     assert str(error) == (
@@ -56,13 +31,13 @@ def test_too_many_in_axons():
     assert place(chain(dense(3, 5200)), "loihi2").cores[0].use["in_axons"] == 5200
 
 
-def test_too_much_synaptic_memory():
+def test_too_much_synaptic_memory(chain, dense):
     error = refused(chain(dense(1, 30_000)), "loihi2")
     assert (error.limit, error.needed, error.available) == ("synapse_bits", 30_000 * 64, 192 * 1024 * 8)
     assert "1,920,000 bits of synaptic memory (1,920,000 for 'c0'), a core of loihi2 has 1,572,864" in str(error)
 
 
-def test_too_many_synapse_formats():
+def test_too_many_synapse_formats(dense):
     net = nc.Network("formats", dt=1e-3)
     net.input("x", 2)
     net.population("y", nc.LoihiLIF(du=4095, dv=0, vth=10), 2)
@@ -73,7 +48,7 @@ def test_too_many_synapse_formats():
     assert "weight exponents, sign modes" in str(error)
 
 
-def test_too_many_out_axons():
+def test_too_many_out_axons(chip, chain, dense):
     net = chain(dense(1, 1), dense(12, 1))
     assert len(place(net, chip(compartments=4, out_axons=4)).cores) == 4
     error = refused(net, chip(compartments=4, out_axons=3))
@@ -81,14 +56,14 @@ def test_too_many_out_axons():
     assert "neuron 0 sends to so many cores that it needs 4 out-axons, a core of loihi1 has 3: lower its fan-out" in str(error)
 
 
-def test_too_many_cores_for_their_out_axons():
+def test_too_many_cores_for_their_out_axons(chip, chain, dense):
     net = chain(dense(8, 1), nc.Sparse((np.ones(32), (np.arange(32), np.arange(32) // 4)), (32, 8)))
     error = refused(net, chip(compartments=8, out_axons=1, cores=9), partitioner="ordered")
     assert (error.subject, error.limit, error.needed, error.available) == ("chain", "cores", 10, 9)
     assert "needs at least 10 cores (cores that send to more than 1 others are split for their out-axons)" in str(error)
 
 
-def test_cores_are_split_until_their_out_axons_suffice():
+def test_cores_are_split_until_their_out_axons_suffice(chip, chain, dense):
     net = chain(dense(8, 1), nc.Sparse((np.ones(32), (np.arange(32), np.arange(32) // 4)), (32, 8)))
     on = chip(compartments=8, out_axons=4)
     placement = place(net, on, partitioner="ordered")
@@ -96,7 +71,7 @@ def test_cores_are_split_until_their_out_axons_suffice():
     assert len(placement.populations["p0"]) == 2
 
 
-def test_too_many_cores():
+def test_too_many_cores(chip, chain, dense):
     net = chain(dense(100, 3))
     error = refused(net, chip(compartments=10, cores=8))
     assert (error.subject, error.limit, error.needed, error.available) == ("chain", "cores", 10, 8)
@@ -110,7 +85,7 @@ def test_too_many_cores():
     assert "more than the largest system of 1 chip holds" in str(refused(net, chip(compartments=10, cores=8, max_chips=1)))
 
 
-def test_too_long_delays_and_too_wide_fields():
+def test_too_long_delays_and_too_wide_fields(chain, dense):
     error = refused(chain(dense(2, 2), delay=64), "loihi1")
     assert (error.subject, error.limit, error.needed, error.available) == ("c0", "max_delay", 63, 62)
     narrow = replace(LOIHI1, packing=replace(LOIHI1.packing, weight_widths=(1, 2, 4)))
@@ -118,7 +93,55 @@ def test_too_long_delays_and_too_wide_fields():
         place(chain(dense(2, 2)), narrow)
 
 
-def test_formats_of_neurons_split_populations():
+SUBTRACTS = "they reset by subtraction, its own to 0; use reset='value'"
+LACKING = {
+    "subtract": (nc.IF(reset="subtract"), SUBTRACTS),
+    "snntorch": (nc.SnnTorchLIF(tau=1e-2), SUBTRACTS),
+    "loihi subtract": (nc.LoihiLIF(du=4095, dv=9, vth=10, reset="subtract"), SUBTRACTS),
+    "silent": (nc.LI(tau=1e-2), "LI never spikes; integrate on the host, or count the spikes of IF(reset='value')"),
+    "program": (nc.SinabsIF(reset="value"), "SinabsIF computes [v = v + a; v = max(v, -v_threshold)"),
+    "exact": (nc.CubaLIF(tau_syn=1e-3, tau_mem=1e-2, integrator="exact"), "CubaLIF with integrator 'exact' computes"),
+    "payload": (nc.GradedRelu(), "GradedRelu sends graded spikes"),
+    "graded": (nc.LoihiGradedRelu(vth=3), "LoihiGradedRelu is a program of its own; use LoihiLIF(reset='value')"),
+}
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("name", LACKING)
+def test_neurons_that_loihi1_does_not_have(chain, dense, name, compiled):
+    neuron, reason = LACKING[name]
+    net = chain(dense(3, 2), neuron=neuron)
+    net = nc.compile(net, "reference").lowered if compiled else net
+    with pytest.raises(PlacementError) as caught:
+        place(net, "loihi1")
+    assert (caught.value.subject, caught.value.limit) == ("p0", "custom_neurons")
+    assert str(caught.value).startswith(f"p0: loihi1 has no such neurons: {reason}")
+    assert str(caught.value).endswith("use a chip whose neurons are programs: chip='loihi2'")
+    assert len(place(net, "loihi2").cores) == 1
+
+
+@pytest.mark.parametrize(
+    "neuron",
+    [
+        nc.IF(),
+        nc.LIF(tau=1e-2, v_reset=-0.5, v_leak=0.1),
+        nc.CubaLIF(tau_syn=1e-3, tau_mem=1e-2),
+        nc.SinabsLIF(tau=1e-2, reset="value"),
+        nc.LoihiLIF(du=4095, dv=9, vth=10),
+    ],
+    ids=lambda neuron: neuron.model.name,
+)
+def test_neurons_that_loihi1_has(chain, dense, neuron):
+    assert len(place(chain(dense(3, 2), neuron=neuron), "loihi1").cores) == 1
+
+
+def test_every_population_that_needs_another_neuron_is_named(chain, dense):
+    net = chain(dense(3, 2), dense(3, 3), dense(3, 3), neuron=nc.IF(reset="subtract"))
+    with pytest.raises(PlacementError, match=r"p0: loihi1 has no such neurons \(nor those of 'p1', 'p2'\): they reset"):
+        place(net, "loihi1")
+
+
+def test_formats_of_neurons_split_populations(chip, chain, dense, lif):
     """40 thresholds and 40 decays in one population: 16 and 32 a core."""
     net = chain(dense(40, 3), neuron=lif(v_threshold=np.arange(1.0, 41), tau_mem=np.linspace(1e-2, 2e-2, 40)))
     placement = place(net, "loihi1")
@@ -127,7 +150,7 @@ def test_formats_of_neurons_split_populations():
     assert [c.use["compartment_formats"] for c in place(net, chip(threshold_formats=None)).cores] == [32, 8]
 
 
-def test_bad_arguments():
+def test_bad_arguments(chain, dense):
     net = chain(dense(2, 2))
     with pytest.raises(ModelError, match="there is no chip 'loihi3'; known are loihi1, loihi2, or give the path"):
         place(net, "loihi3")

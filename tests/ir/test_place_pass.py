@@ -24,31 +24,6 @@ from neurocomp.ir.placement.mesh import assign, improved, snake
 LOIHI1 = Chip.load("loihi1")
 
 
-def chip(**changes):
-    """Loihi 1 with other numbers."""
-    return replace(LOIHI1, **changes)
-
-
-def lif(**parameters):
-    return nc.CubaLIF(**{"tau_syn": 5e-3, "tau_mem": 20e-3, **parameters})
-
-
-def chain(*connectivities, neuron=None, delay=1):
-    """x -> p0 -> p1 ..., one population per connectivity."""
-    net = nc.Network("chain", dt=1e-3)
-    net.input("x", connectivities[0].n_pre)
-    before = "x"
-    for k, connectivity in enumerate(connectivities):
-        net.population(f"p{k}", neuron or lif(), connectivity.n_post)
-        net.connect(before, f"p{k}", connectivity, delay=delay, name=f"c{k}")
-        before = f"p{k}"
-    return net
-
-
-def dense(n_post, n_pre):
-    return nc.Dense(np.ones((n_post, n_pre)))
-
-
 # ----------------------------------------------------------------------------------------------------- brute-force count
 
 
@@ -177,9 +152,9 @@ def check_covers(placement, net):
         assert core.tile == (core.number // 4 % 8, core.number // 32)
 
 
-TINY = chip(
-    name="tiny", compartments=7, in_axons=40, out_axons=60, synapse_bits=64 * 70, synapse_formats=5,
-    compartment_formats=6, threshold_formats=4, cores=20, max_delay=None,
+TINY = replace(
+    LOIHI1, name="tiny", custom_neurons=True, compartments=7, in_axons=40, out_axons=60, synapse_bits=64 * 70,
+    synapse_formats=5, compartment_formats=6, threshold_formats=4, cores=20, max_delay=None,
 )  # fmt: skip
 
 
@@ -219,9 +194,10 @@ def test_random_networks_against_brute_force(seed, partitioner, compiled, compar
 # --------------------------------------------------------------------------------------------------------- partitioning
 
 
-def clustered(pairs=8, size=30):
+@pytest.fixture
+def clustered(lif, dense):
     """Populations a0..a7, then b0..b7; each a talks to its b, and a thin ring ties all into one cycle."""
-    net = nc.Network("clusters", dt=1e-3)
+    net, pairs, size = nc.Network("clusters", dt=1e-3), 8, 30
     for letter in "ab":
         for k in range(pairs):
             net.population(f"{letter}{k}", lif(), size)
@@ -234,10 +210,10 @@ def clustered(pairs=8, size=30):
 
 
 @pytest.mark.parametrize("partitioner", ["metis", "greedy", "auto"])
-def test_regrouping_finds_clusters(partitioner):
+def test_regrouping_finds_clusters(partitioner, chip, clustered):
     if partitioner == "metis":
         pytest.importorskip("pymetis")
-    net, small = clustered(), chip(compartments=75, cores=16)
+    net, small = clustered, chip(compartments=75, cores=16)
     fill = place(net, small, partitioner="ordered")
     better = place(net, small, partitioner=partitioner)
     check_covers(better, net)
@@ -248,20 +224,20 @@ def test_regrouping_finds_clusters(partitioner):
     assert len(better.cores) <= 16
 
 
-def test_without_metis_it_is_greedy_and_metis_says_what_to_install(monkeypatch):
+def test_without_metis_it_is_greedy_and_metis_says_what_to_install(monkeypatch, chip, clustered):
     monkeypatch.setattr(place_module, "_has_metis", lambda: False)
-    assert place(clustered(), chip(compartments=75)).partitioner in ("greedy", "ordered")
+    assert place(clustered, chip(compartments=75)).partitioner in ("greedy", "ordered")
     with pytest.raises(ModelError, match=r'needs pymetis: pip install "neurocomp\[place\]", or use "greedy"'):
-        place(clustered(), LOIHI1, partitioner="metis")
+        place(clustered, LOIHI1, partitioner="metis")
 
 
-def test_the_same_call_gives_the_same_placement():
-    net, small = clustered(), chip(compartments=70)
+def test_the_same_call_gives_the_same_placement(chip, clustered):
+    net, small = clustered, chip(compartments=70)
     first, second = (place(net, small, seed=3).to_dict() for _ in range(2))
     assert first == second
 
 
-def test_spikes_decide_which_parts_stay_together():
+def test_spikes_decide_which_parts_stay_together(chip):
     """a and b talk to c, and a spikes more: each part of a is put on the core of its part of c."""
     pytest.importorskip("pymetis")
     net = nc.Network("choice", dt=1e-3)
@@ -311,7 +287,7 @@ def test_the_snake_visits_neighbouring_tiles_and_skips_missing_cores():
 # --------------------------------------------------------------------------------------------------------- connectivity
 
 
-def test_packing_of_dense_layers_is_nengo_loihis():
+def test_packing_of_dense_layers_is_nengo_loihis(chain, dense):
     """facts: 256 dense 8-bit synapses are 4 blocks of ceil64(64 x 8 + 10) = 576 bits, so a core holds 455 such axons."""
     net = chain(dense(256, 455))
     (core,) = place(net, "loihi1").cores
@@ -319,7 +295,7 @@ def test_packing_of_dense_layers_is_nengo_loihis():
     assert len(place(chain(dense(256, 456)), "loihi1").cores) == 2
 
 
-def test_delays_and_fewer_weight_bits_change_the_width():
+def test_delays_and_fewer_weight_bits_change_the_width(chain):
     def bits(delay, synapse):
         net = chain(nc.Dense(np.full((100, 1), 2.0)), neuron=nc.LoihiLIF(du=0, dv=0, vth=1), delay=delay)
         net = net.with_changes(projections={"c0": replace(net.projections["c0"], loihi=synapse)})
@@ -331,7 +307,7 @@ def test_delays_and_fewer_weight_bits_change_the_width():
     assert bits(1, nc.LoihiSynapse(num_weight_bits=7)) == words(100, 8, LOIHI1.packing)
 
 
-def test_a_convolution_keeps_its_kernels_once_per_core_and_its_channels_share_axons():
+def test_a_convolution_keeps_its_kernels_once_per_core_and_its_channels_share_axons(lif, chain):
     rng = np.random.default_rng(0)
     layer = nc.Conv2d(rng.normal(size=(16, 4, 3, 3)), 32, padding=1)
     net = nc.Network("conv", dt=1e-3)
@@ -347,7 +323,7 @@ def test_a_convolution_keeps_its_kernels_once_per_core_and_its_channels_share_ax
     assert min(core.use["synapse_bits"] for core in place(expanded, "loihi1").cores) > 50 * kernel
 
 
-def test_a_large_convolution_is_not_expanded(monkeypatch):
+def test_a_large_convolution_is_not_expanded(monkeypatch, chain):
     layer = nc.Conv2d(np.ones((32, 32, 3, 3)), 64, padding=1)
     net = chain(layer)
     monkeypatch.setattr(Conv2d, "expand", None)
@@ -356,7 +332,7 @@ def test_a_large_convolution_is_not_expanded(monkeypatch):
     assert sum(core.use["compartments"] for core in placement.cores) == 32 * 64 * 64
 
 
-def test_readouts_send_nothing_and_rates_are_assumed():
+def test_readouts_send_nothing_and_rates_are_assumed(chip, chain, dense):
     net = chain(dense(10, 4), dense(5, 10))
     net.population("r", nc.LI(tau=1e-2), 5)
     net.connect("p1", "r", nc.OneToOne(1.0), delay=1)
@@ -368,7 +344,7 @@ def test_readouts_send_nothing_and_rates_are_assumed():
     assert "if every neuron spikes with 0.5 per step" in placement.text
 
 
-def test_the_text_says_everything():
+def test_the_text_says_everything(chain, dense):
     net = chain(dense(1500, 4), dense(5, 1500))
     placement = place(net, "loihi1", partitioner="ordered")
     assert isinstance(placement, Placement)
@@ -386,8 +362,8 @@ def test_the_text_says_everything():
     assert Place("loihi1")(net).chip is not None
 
 
-def test_the_network_is_left_alone():
-    net = clustered()
+def test_the_network_is_left_alone(chip, clustered):
+    net = clustered
     before = str(net)
     place(net, chip(compartments=70))
     assert str(net) == before

@@ -119,7 +119,9 @@ def _compiled(drawn, folder):
     ]
     source, library = folder / "forms.c", folder / "forms.so"
     source.write_text("\n".join(['#include "step.h"', *functions, *exported]))
-    subprocess.run([COMPILER, *FLAGS, f"-I{HEADERS}", str(source), "-o", str(library)], check=True, capture_output=True, text=True)
+    subprocess.run(
+        [COMPILER, *FLAGS, f"-I{HEADERS}", str(source), "-o", str(library)], check=True, capture_output=True, text=True
+    )
     loaded = ctypes.CDLL(str(library))
     return [getattr(loaded, f"run{k}") for k in range(len(drawn))]
 

@@ -202,7 +202,7 @@ def test_loihi_networks_are_retimed_alike():
     net.connect("h", "y", Dense([[200.0]]))
     low = LoihiWeights()(Retime()(Discretise()(net)))
     assert [node.lag for node in low.nodes.values()] == [0, 1, 2]
-    rec = compile_network(net, "reference").run({"x": ([3], [0])}, steps=6)
+    rec = compile_network(net, "reference", accept_wrap=True).run({"x": ([3], [0])}, steps=6)
     assert rec["h"].times[0] == rec["y"].times[0] == 3  # within the step, as written
 
 

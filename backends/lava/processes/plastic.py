@@ -24,8 +24,8 @@ class PlasticConnection(AbstractProcess):
     """Sends summed weights to `a_out` and learns from the spikes of both ends.
 
     exponent: of the target's grid. size, place: of all the target's inputs together, and where this one begins. first, steps:
-    machine step of the target's first step, and how many there are. final: file of the weights at the end, (k,). trace, every: file
-    of the weights after every `every`-th step, (steps // every, k), or None.
+    machine step of the target's first step, and how many there are. final: file of the weights at the end, (k,). trace, every:
+    file of the weights after every `every`-th step, (steps // every, k), or None.
     """
 
     def __init__(
