@@ -118,7 +118,7 @@ class Program:
         if resume:
             self._need("resume")
         start = self._now if resume else 0
-        events, steps, what = self.prepare(inputs or {}, steps, record, every=every, start=start)
+        events, steps, what = self.prepare({} if inputs is None else inputs, steps, record, every=every, start=start)
         if not resume:
             self.reset()
         return self._go_on(events, steps, what)

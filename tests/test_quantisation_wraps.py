@@ -76,11 +76,13 @@ def test_what_is_proven_needs_no_word():
 
 
 def test_the_negative_limit_itself_wraps():
+    """Neuron 0 can come to +2^23, which stays, neuron 1 to -2^23."""
     net = nc.Network("n", dt=1e-3)
     net.input("x", 5)
-    net.population("p", nc.LoihiLIF(du=4095, dv=0, vth=9), 1)
-    net.connect("x", "p", nc.Dense([[-255] * 4 + [-4]]), delay=1, loihi=nc.LoihiSynapse(weight_exp=7))
-    with pytest.raises(CompileError, match="neuron 0 can reach -8388608 "):
+    net.population("p", nc.LoihiLIF(du=4095, dv=0, vth=9), 2)
+    weights = [[254] * 4 + [8], [-256] * 4 + [0]]
+    net.connect("x", "p", nc.Dense(weights), delay=1, loihi=nc.LoihiSynapse(weight_exp=7))
+    with pytest.raises(CompileError, match="neuron 1 can reach -8388608 "):
         nc.compile(net, "cpu")
 
 

@@ -69,12 +69,9 @@ class LoihiWeights(Pass):
 
 def wrap_risks(net: Network) -> dict[str, Bounds]:
     """The LoihiLIF populations of a lowered network whose current u can wrap around in the worst case, with their bounds."""
-    found = {}
-    for name, population in net.populations.items():
-        bounds = _current_bounds(population, *_input_bounds(net, population, net.incoming(name)))
-        if bounds is not None and bounds.wraps:
-            found[name] = bounds
-    return found
+    neurons = {name: x for name, x in net.populations.items() if _is_loihi_lif(x)}
+    found = {name: _current_bounds(x, *_input_bounds(net, x, net.incoming(name))) for name, x in neurons.items()}
+    return {name: bounds for name, bounds in found.items() if bounds.wraps}
 
 
 def refuse_wraps(risks: Mapping[str, Bounds]) -> None:
@@ -144,9 +141,9 @@ def _check_input(population: Population, low: Floats, high: Floats) -> None:
 
 def _range_note(population: Population, low: Floats, high: Floats) -> list[Change]:
     """Whether the 24-bit current of a LoihiLIF can wrap, as a change that `explain()` shows."""
-    bounds = _current_bounds(population, low, high)
-    if bounds is None:
+    if not _is_loihi_lif(population):
         return []
+    bounds = _current_bounds(population, low, high)
     if not bounds.wraps:
         return [Change("loihi", population.name, "range of u", "within 24 bits", f"proven, {bounds.text()}; {HELD}")]
     worst, value = bounds.worst_u()
@@ -154,11 +151,15 @@ def _range_note(population: Population, low: Floats, high: Floats) -> list[Chang
     return [Change("loihi", population.name, "range of u", "not proven", why)]
 
 
-def _current_bounds(population: Population, low: Floats, high: Floats) -> Bounds | None:
-    """Bounds of u and v of a LoihiLIF whose input of a step lies between low and high; None for other models."""
+def _is_loihi_lif(population: Population) -> bool:
+    """Whether it computes as LoihiLIF does, whatever its reset; nothing is proven of other models."""
+    return population.program is not None and population.program.form.updates == _loihi_updates()
+
+
+def _current_bounds(population: Population, low: Floats, high: Floats) -> Bounds:
+    """Bounds of u and v of a LoihiLIF whose input of a step lies between low and high."""
     program = population.program
-    if program is None or program.form.updates != _loihi_updates():
-        return None
+    assert program is not None
     values = {name: _full(population, x) for name, x in (*program.constants.items(), *program.initial.items())}
     neuron = Dynamics(
         u_decay=(4095 - values["du"]) / 4096,

@@ -72,13 +72,11 @@ def test_an_alpha_current(receptor, tau):
 
 @pytest.mark.parametrize("model", [nc.ExpLIF, nc.AlphaLIF])
 def test_currents_add_up(model):
-    """Forty spikes of both receptors and signs have the effect of the sum of each alone."""
-    rng = np.random.default_rng(6)
+    """Nine spikes of both receptors and signs have the effect of the sum of each alone."""
     neuron = model(c_m=C, tau_mem=TAU_MEM, tau_exc=2e-3, tau_inh=8e-3, **SILENT)
-    arrivals = {
-        receptor: [(int(rng.integers(0, 300)), sign * 2.0 ** -int(rng.integers(30, 34))) for _ in range(20)]
-        for receptor, sign in (("exc", 1), ("inh", -1))
-    }
+    excitation = [(3, WEIGHT), (4, WEIGHT / 4), (90, 2 * WEIGHT), (200, WEIGHT), (201, 4 * WEIGHT)]
+    inhibition = [(60, -WEIGHT), (90, -WEIGHT / 8), (300, -2 * WEIGHT), (310, -WEIGHT)]
+    arrivals = {"exc": excitation, "inh": inhibition}
     (together,) = responses(neuron, arrivals, ["v"])
     alone = [responses(neuron, {receptor: [one]}, ["v"])[0] for receptor, ones in arrivals.items() for one in ones]
     close(together, np.sum(alone, axis=0))
@@ -102,7 +100,7 @@ def test_a_constant_current_charges_the_membrane(model):
 
 
 COBA = {"tau_exc": 4e-3, "tau_inh": 9e-3, "e_exc": 0.0, "e_inh": -75e-3, "v_threshold": 1.0}
-ARRIVALS = {"exc": [(100, 2.0**-25), (260, 2.0**-24)], "inh": [(160, 2.0**-24), (400, 2.0**-26)]}  # steps of 0.1 ms
+ARRIVALS = {"exc": [(100, 2.0**-23), (260, 2.0**-22)], "inh": [(160, 2.0**-22), (400, 2.0**-24)]}  # steps of 0.1 ms
 
 
 def conductances_by_scipy(ms):
@@ -134,7 +132,7 @@ def test_conductances_converge_to_scipys_solution():
         errors.append(np.abs(v[per - 1 :: per] * 1e3 - wanted).max())
     assert np.ptp(wanted) > 20
     assert np.divide(errors[:-1], errors[1:]) == pytest.approx(2.0, abs=0.1)
-    assert errors[-1] < 0.05
+    assert errors[-1] < 0.1
 
 
 @pytest.mark.parametrize(("receptor", "reversal"), [("exc", 0.0), ("inh", -75e-3)])
@@ -148,10 +146,10 @@ def test_a_strong_conductance_pulls_to_its_reversal_potential_and_no_further(rec
 def test_at_the_reversal_potential_a_conductance_only_shunts():
     """It moves nothing by itself, and lowers the effect of excitation."""
     cell = nc.CobaLIF(**COBA | {"v_leak": -75e-3})
-    (still,) = responses(cell, {"inh": [(10, 2.0**-22)]}, ["v"])
+    (still,) = responses(cell, {"inh": [(10, 2.0**-18)]}, ["v"])
     np.testing.assert_allclose(still, -75e-3, rtol=1e-14)
     (free,) = responses(cell, {"exc": [(10, 2.0**-28)]}, ["v"])
-    (shunted,) = responses(cell, {"exc": [(10, 2.0**-28)], "inh": [(10, 2.0**-22)]}, ["v"])
+    (shunted,) = responses(cell, {"exc": [(10, 2.0**-28)], "inh": [(10, 2.0**-18)]}, ["v"])
     assert 0 < (shunted + 75e-3).max() < 0.2 * (free + 75e-3).max()
 
 

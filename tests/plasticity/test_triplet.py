@@ -14,7 +14,7 @@ DT = 5e-3  # of the pairing protocols: all their times are multiples, and traces
 PAIRS = 60
 RATES = (0.1, 10.0, 20.0, 40.0, 50.0)
 
-# Relative change of the weight in layer 5 of visual cortex and its standard error, at RATES (Sjostrom, Turrigiano & Nelson 2001,
+# Relative change of weight in layer 5 of visual cortex and its standard error, at RATES (Sjöström, Turrigiano & Nelson 2001,
 # doi:10.1016/S0896-6273(01)00542-6, as fitted by Pfister & Gerstner 2006).
 MEASURED = {10e-3: (-0.04, 0.14, 0.29, 0.53, 0.56), -10e-3: (-0.29, -0.41, -0.34, 0.56, 0.75)}
 ERRORS = {10e-3: (0.05, 0.10, 0.14, 0.11, 0.26), -10e-3: (0.08, 0.11, 0.10, 0.32, 0.19)}
@@ -115,7 +115,7 @@ def test_random_trains_equal_sums_over_all_triplets(target):
     """All four terms, with delays per synapse; the highest weights reach the bound."""
     rng = np.random.default_rng(12)
     steps, dt, shape = 350, 1e-3, (3, 4)
-    rule = nc.TripletSTDP(a2_plus=2e-3, a3_plus=8e-3, a2_minus=6e-3, a3_minus=3e-3, w_max=0.8)
+    rule = nc.TripletSTDP(a2_plus=2e-3, a3_plus=16e-3, a2_minus=6e-3, a3_minus=3e-3, w_max=0.8)
     pre, post = np.nonzero(rng.random((steps, shape[1])) < 0.06), np.nonzero(rng.random((steps, shape[0])) < 0.06)
     start, delays = rng.uniform(0.2, 0.79, shape), rng.integers(0, 15, shape)
     net = nc.Network("triplets", dt=dt)
