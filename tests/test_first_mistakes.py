@@ -50,7 +50,6 @@ def test_building(build, words):
     [
         (lambda: nc.compile("model.neurocomp"), nc.errors.CompileError, ["Network", "str", "nc.load"]),
         (lambda: nc.compile(pair()).run(np.zeros((3, 3))), nc.errors.InputError, ["by name", "ndarray"]),
-        (lambda: nc.compile(pair()).run(None, 5), nc.errors.InputError, ["by name", "NoneType"]),
         (lambda: nc.compile(pair()).run({}, "ten"), nc.errors.InputError, ["steps", "'ten'"]),
         (lambda: nc.compile(pair()).run({}, float("nan")), nc.errors.InputError, ["steps", "nan"]),
         (lambda: nc.compile(pair()).run_batch({"x": np.zeros((3, 3))}, 4), nc.errors.InputError, ["list of samples"]),

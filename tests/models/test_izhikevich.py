@@ -137,7 +137,9 @@ def figure_program(panel):
     times = np.arange(round(panel.ms / panel.dt)) * panel.dt
     for t, flows in zip(times.tolist(), (sampled(panel.current, times) * UNIT).tolist(), strict=True):
         v += panel.dt * (0.04 * v**2 + panel.linear * v + panel.rest - u + flows)
-        u += panel.dt * panel.a * (panel.b * (v + 65) if panel.u is not None else panel.b * v - u)  # u is given for accommodation
+        u += (
+            panel.dt * panel.a * (panel.b * (v + 65) if panel.u is not None else panel.b * v - u)
+        )  # u is given for accommodation
         if v > 30:
             spikes.append(t)
             v, u = panel.c, u + panel.d

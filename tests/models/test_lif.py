@@ -65,7 +65,9 @@ def test_rates_saturate_at_the_refractory_period():
 def test_intervals_with_leak_and_reset_elsewhere():
     program = cells(CURRENTS, v_leak=-0.25, v_reset=-0.5)
     reach = R * CURRENTS - 0.25 > THRESHOLD * 1.001
-    for times, wanted in zip(np.array(trains(program, 4000), object)[reach], closed_form(CURRENTS[reach], v_reset=-0.5, v_leak=-0.25)):
+    for times, wanted in zip(
+        np.array(trains(program, 4000), object)[reach], closed_form(CURRENTS[reach], v_reset=-0.5, v_leak=-0.25)
+    ):
         assert set(np.diff(times)) == {wanted}
 
 

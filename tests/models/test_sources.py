@@ -107,9 +107,9 @@ def test_neurons_are_independent():
 
 @pytest.mark.parametrize("other", ["seed", "name", "beside"])
 def test_seeds_and_populations_are_independent(other):
-    """The p values of forty comparisons with another seed, another name or another population of the network are uniform."""
+    """The p values of 25 comparisons with another seed, another name or another population of the network are uniform."""
     neuron, values = nc.Poisson(rate=200.0), []
-    for k in range(40):
+    for k in range(25):
         if other == "seed":
             first, second = sources(neuron, 20, 2000), sources(neuron, 20, 2000, seed=5 + k)
         elif other == "name":
@@ -122,7 +122,7 @@ def test_seeds_and_populations_are_independent(other):
             first, second = run["a"].raster(), run["b"].raster()
         values.append(dependence(first, second))
     assert stats.kstest(values, "uniform").pvalue > LEVEL
-    assert min(values) > LEVEL / 40
+    assert min(values) > LEVEL / 25
 
 
 def test_what_the_numbers_depend_on():

@@ -110,7 +110,9 @@ def conductances_by_scipy(ms):
         v, exc, inh = state
         return [(-65 - v) / 20 + exc * (0 - v) + inh * (-75 - v), -exc / 4, -inh / 9]
 
-    jumps = sorted((round((step + 1) * 0.1, 6), receptor, weight * 1e6) for receptor, x in ARRIVALS.items() for step, weight in x)
+    jumps = sorted(
+        (round((step + 1) * 0.1, 6), receptor, weight * 1e6) for receptor, x in ARRIVALS.items() for step, weight in x
+    )
     grid = np.arange(1, round(ms * 10) + 1) / 10
     state, start, values = np.array([-65.0, 0.0, 0.0]), 0.0, []
     for stop, receptor, weight in [*jumps, (ms, "exc", 0.0)]:

@@ -115,7 +115,7 @@ def test_the_reward_may_be_a_neuron_of_the_network(target):
 
 
 def test_a_distal_reward_finds_the_pair_that_led_to_it():
-    """Izhikevich's (2007) experiment in small: of 100 synapses that fire at random, the one whose pairs are followed by a reward,
+    """Izhikevich's (2007) experiment in small: of 100 synapses firing at random, the one whose pairs are followed by a reward,
     1 to 3 s late and with everything else going on meanwhile, becomes the strongest by far.
     """
     rng = np.random.default_rng(2007)
