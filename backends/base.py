@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from neurocomp.backends.steps import drawn_state
 from neurocomp.ir.errors import InputError, UnsupportedError
 from neurocomp.ir.events import Events
 from neurocomp.ir.network import Network, Population
@@ -171,7 +172,8 @@ def initial_state(population: Population) -> dict[str, NDArray[Any]]:
     program = population.program
     assert program is not None
     dtype = np.int64 if program.form.arithmetic == "loihi" else np.float64
-    return {name: np.broadcast_to(program.initial[name], (population.size,)).astype(dtype) for name in program.form.state}
+    state = {name: np.broadcast_to(program.initial[name], (population.size,)).astype(dtype) for name in program.form.state}
+    return state | drawn_state(program, population.size)
 
 
 def readable_state(population: Population, name: str, stored: NDArray[Any]) -> NDArray[Any]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from neurocomp.ir.expressions import Assign
 from neurocomp.ir.printers.numpy import NumpyStep, numpy_step
 from neurocomp.ir.program import Moment, StepForm, StepProgram
 from neurocomp.kernels.functions import TABLE
@@ -28,3 +30,14 @@ def moment(program: StepProgram, size: int, step: int, dt: float) -> Moment:
     if program.individuals is not None:
         neurons %= program.individuals
     return Moment(step, step * dt, program.key, neurons)
+
+
+def drawn_state(program: StepProgram, size: int) -> dict[str, NDArray[np.float64]]:
+    """The initial values of states that are drawn at random: (size,) each, in the step before the first."""
+    now, result = moment(program, size, -1, 0.0), {}
+    for name, expr in program.start.items():
+        form = StepForm("float", (name,), (Assign(name, expr),), inputs=())
+        state = {name: np.zeros(size)}
+        advance(form)({}, state, dict(program.constants), now)
+        result[name] = np.array(np.broadcast_to(state[name], (size,)), np.float64)
+    return result

@@ -36,6 +36,7 @@ from neurocomp.ir.expressions import (
     parse_number,
     parse_statements,
 )
+from neurocomp.ir.hoisting import Hoister
 from neurocomp.ir.linear import REST, Terms, affine
 from neurocomp.ir.model import NeuronModel
 from neurocomp.ir.program import TIME, StepForm
@@ -50,10 +51,11 @@ class Coefficient:
 
     `decay` is the factor of the state itself, `gain` that of another term, with `own` and `term` the coefficients of the
     state and of the term in the differential equation. `propagator` is entry (row, column) of exp(dt * system), the
-    columns of `system` being the states, what is held during the step, the input, and the constant term.
+    columns of `system` being the states, what is held during the step, the input, and the constant term. `value` is `term`
+    itself.
     """
 
-    role: Literal["decay", "gain", "propagator"]
+    role: Literal["decay", "gain", "propagator", "value"]
     integrator: str
     own: Expr = ZERO
     term: Expr = ZERO
@@ -76,7 +78,7 @@ def scheme(model: NeuronModel, integrator: str, reset: str | None) -> Scheme:
     rules = () if reset is None else model.parse(parse_statements, model.resets[reset])
     if model.step.strip():
         updates = model.parse(parse_statements, model.step)
-        return Scheme(_form(model, updates, spike, rules), {})
+        return _scheme(model, updates, spike, rules, {})
     if integrator not in INTEGRATORS:
         raise EquationError(f"unknown integrator '{integrator}'; known are {', '.join(INTEGRATORS)}")
     equations = model.parse(parse_equations, model.equations)
@@ -94,7 +96,7 @@ def scheme(model: NeuronModel, integrator: str, reset: str | None) -> Scheme:
         if name in made:
             raise EquationError(f"model {model.name}: '{name}' is a name the {integrator} integrator needs; rename it")
     updates = (*model.parse(parse_statements, model.before), *updates, *model.parse(parse_statements, model.after))
-    return Scheme(_form(model, updates, spike, rules), coefficients)
+    return _scheme(model, updates, spike, rules, coefficients)
 
 
 @dataclass(frozen=True)
@@ -115,10 +117,23 @@ def _terms(expr: Expr, columns: Columns) -> Terms | None:
     return None if any(draws(expr)) else affine(expr, columns.all)
 
 
-def _form(model: NeuronModel, updates: tuple[Assign, ...], spike: Expr | None, rules: tuple[Assign, ...]) -> StepForm:
-    """The step form, each of its random draws with a number of its own."""
-    sites, payload = count(), _payload(model)
-    return StepForm(
+def _scheme(
+    model: NeuronModel,
+    updates: tuple[Assign, ...],
+    spike: Expr | None,
+    rules: tuple[Assign, ...],
+    coefficients: dict[str, Coefficient],
+) -> Scheme:
+    """The step form, with constants for what only depends on parameters, and a number of its own for each random draw."""
+    payload = _payload(model)
+    if model.arithmetic == "float":
+        names = {*model.parameters, *model.state, *model.inputs, *coefficients, *(x.target for x in updates)}
+        hoister = Hoister({*model.parameters, "dt", "payload_limit"}, names)
+        updates, rules = hoister.assigns(updates), hoister.assigns(rules)
+        spike, payload = (None if x is None else hoister.expr(x) for x in (spike, payload))
+        coefficients |= {name: Coefficient("value", "", term=x) for name, x in hoister.found.items()}
+    sites = count()
+    form = StepForm(
         model.arithmetic,
         model.state,
         tuple(replace(x, value=number_draws(x.value, sites)) for x in updates),
@@ -127,6 +142,7 @@ def _form(model: NeuronModel, updates: tuple[Assign, ...], spike: Expr | None, r
         None if payload is None else number_draws(payload, sites),
         model.inputs,
     )
+    return Scheme(form, coefficients)
 
 
 def _payload(model: NeuronModel) -> Expr | None:

@@ -49,7 +49,8 @@ class NeuronModel:
     max_payload: of populations that do not say.
     resets: name -> assignments carried out where the neuron spiked; the first is the default rule.
     refractory: states that stay as they are during an absolute refractory period; the model then takes `t_ref` (s).
-    initial: state -> where it starts unless the user says otherwise, an expression of the parameters (default 0).
+    initial: state -> where it starts unless the user says otherwise, an expression of the parameters, dt and random
+        draws (default 0).
     constraints: conditions on the parameters that `verify` checks for every neuron.
     """
 
@@ -109,7 +110,8 @@ class NeuronModel:
         for where, source, expr in self._expressions():
             self._check_known(where, source, expr, self.known_names)
         for where, source, expr in self._of_parameters():
-            self._check_known(where, source, expr, frozenset(self.parameters))
+            more = {"dt"} if where.startswith("initial") else set()
+            self._check_known(where, source, expr, frozenset({*self.parameters, *more}))
 
     def _check_known(self, where: str, source: str, expr: Expr, known: frozenset[str]) -> None:
         for name in name_nodes(expr):

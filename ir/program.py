@@ -84,6 +84,7 @@ class StepProgram:
         (`fold` stores some states multiplied by a gain); absent means 1.
     key: 64 bits that make the population's random numbers its own. individuals: neurons k and k + individuals draw the same
         (copies of a network side by side do); None where all differ.
+    start: state -> expression of constants and random draws that gives its initial value, instead of `initial`.
     """
 
     form: StepForm
@@ -92,6 +93,12 @@ class StepProgram:
     scale: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     key: int = 0
     individuals: int | None = None
+    start: Mapping[str, Expr] = field(default_factory=dict)
+
+    @property
+    def start_constants(self) -> set[str]:
+        """The constants that `start` needs, besides those of the form."""
+        return {name for expr in self.start.values() for name in names(expr)}
 
     @property
     def spikes(self) -> bool:

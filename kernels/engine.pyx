@@ -15,6 +15,8 @@ from neurocomp.kernels.loop cimport (
 
 from neurocomp.kernels.learning cimport NC_TRACES, Block, Learning, nc_learning, nc_rule
 
+FIRST_LEVEL = 24 * 1024  # bytes of the first cache that one chunk of neurons may fill
+
 # ----------------------------------------------------------------------------------------------------------------- engine
 
 cdef class Engine:
@@ -135,6 +137,7 @@ cdef class Engine:
         cdef Node* node = self._new_node(size, lag, align)
         self.keep += [update, context]
         self.contexts += [] if context is None else [context]
+        node.chunk = min(max(FIRST_LEVEL // (8 * (n_inputs + len(state) + len(constants) + 1)) // 32 * 32, 32), CHUNK)
         node.n_inputs, node.key, node.context = <int>n_inputs, key, <void*>context
         node.update, node.integer, node.wide, node.spikes, node.scale = function, integer, wide, spikes, scale
         node.graded = graded

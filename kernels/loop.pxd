@@ -6,7 +6,7 @@ Arrays belong to NumPy objects the engine keeps alive.
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t, uintptr_t
 
 cdef enum:
-    CHUNK = 512                # neurons updated at once: their input fits the L1 cache
+    CHUNK = 512                # most neurons that are updated at once
     MAX_THREADS = 64
     MAX_STATES = 16
     MAX_CONSTANTS = 64
@@ -61,6 +61,7 @@ cdef struct Node:
     void* context              # of an update that is not compiled
     uint64_t key               # of its random numbers
     int n_inputs               # receptors
+    int64_t chunk              # neurons updated at once: all they read fits the L1 cache
     int n_state
     int n_constants
     void* state[MAX_STATES]            # n_state pointers to arrays of `size` float64 or int64

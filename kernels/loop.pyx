@@ -219,7 +219,7 @@ cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept
         inputs[i] = &a[i * CHUNK]
     j = lo
     while j < hi:
-        n = min(<int64_t>CHUNK, hi - j)
+        n = min(node.chunk, hi - j)
         now.first = j
         take_inputs(node, j, n, a)
         for i in range(node.n_state):

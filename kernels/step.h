@@ -6,6 +6,7 @@
 #include "philox.h"
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* What an update may ask about the step it computes. */
 typedef struct {

@@ -32,7 +32,7 @@ def _node(node: Node, copies: int) -> Node:
             {k: _tiled(v, copies) for k, v in x.items()} for x in (program.constants, program.initial, program.scale)
         )
         individuals = program.individuals or node.size
-        program = StepProgram(program.form, constants, initial, scale, program.key, individuals)
+        program = StepProgram(program.form, constants, initial, scale, program.key, individuals, program.start)
     given = node.neuron
     neuron = replace(
         given,

@@ -118,5 +118,6 @@ TraubMiles = NeuronModel(
     integrator="exponential",
     constraints=("c_m > 0", "tau_exc > 0", "tau_inh > 0"),
     description="hippocampal pyramidal cell with conductance synapses (Traub & Miles 1991, as in the COBAHH benchmark of "
-    "Brette et al. 2007, doi:10.1007/s10827-007-0038-6)",
+    "Brette et al. 2007, doi:10.1007/s10827-007-0038-6); with the benchmark's leak it spikes by itself every 72 ms, with "
+    "e_leak = -65 mV it rests",
 )

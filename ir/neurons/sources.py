@@ -6,13 +6,17 @@ from neurocomp.ir.model import NeuronModel
 
 NOISE_UNITS = 4096  # NoisyCurrent sends its standard deviation as this payload
 
+# Steps until the next event: an exponential waiting time, rounded up. Drawn only when one is over, which costs little.
+_WAIT = "max(round(-log1p(-rand()) / (rate * dt) + 0.5), 1.0)"
+
 Poisson = NeuronModel(
     "Poisson",
     parameters={"rate": "Hz", "start": "s", "stop": "s"},
     defaults={"start": 0.0, "stop": 1e9},
-    step="on = where(t > start - 0.5 * dt and t < stop - 0.5 * dt, rate, 0.0)",
-    spike="rand() < -expm1(-on * dt)",
-    resets={"none": "on = on"},
+    step="left = left - where(t > start - 0.5 * dt and t < stop - 0.5 * dt, 1.0, 0.0)",
+    spike="left <= 0.0",
+    resets={"wait": f"left = {_WAIT}"},
+    initial={"left": _WAIT},
     constraints=("rate >= 0",),
     description="a Poisson process each, seen in steps: a spike in a step where at least one event falls",
 )

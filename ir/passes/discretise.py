@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any, ClassVar
 
 import numpy as np
 
 from neurocomp.ir import numerics
 from neurocomp.ir.errors import CompileError
-from neurocomp.ir.expressions import parse_number
+from neurocomp.ir.expressions import Expr, draws, names, number_draws, parse_number
 from neurocomp.ir.integrators import Coefficient, scheme
 from neurocomp.ir.model import Neuron
 from neurocomp.ir.network import Change, Network, Population
@@ -66,18 +67,31 @@ def program_of(population: Population, dt: float, integrator: str, seed: int = 0
             )
     constants = {name: values[name] for name in plan.form.constants}
     for name, value in constants.items():
+        coefficient = plan.coefficients.get(name)
+        if coefficient is not None and coefficient.role == "value":
+            continue  # as if it were computed in the step
         if not np.all(np.isfinite(value)):
             bad = np.asarray(value).ravel()[~np.isfinite(np.asarray(value).ravel())][0]
             raise CompileError(
                 population.name, f"{model.name}'s constant {name} comes out as {bad} for dt = {dt:g} s; check its parameters"
             )
-    initial = {name: _initial(neuron, name, values, dtype) for name in model.state}
-    return StepProgram(plan.form, constants, initial, key=stream_key(seed, population.name))
+    start = _start(neuron)
+    initial = {name: _array(0, dtype) if name in start else _initial(neuron, name, values, dtype) for name in model.state}
+    constants |= {name: values[name] for expr in start.values() for name in names(expr)}
+    return StepProgram(plan.form, constants, initial, key=stream_key(seed, population.name), start=start)
 
 
 def stream_key(seed: int, name: str) -> int:
     """64 bits for the random numbers of a population: Philox's key, the same on every backend and machine."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:8], "little")
+
+
+def _start(neuron: Neuron) -> dict[str, Expr]:
+    """The initial values that are drawn at random, each draw with a number of its own."""
+    sites = count()
+    given = (x for x in neuron.model.initial.items() if x[0] not in neuron.initial)
+    parsed = {state: neuron.model.parse(parse_number, text) for state, text in given}
+    return {state: number_draws(expr, sites) for state, expr in parsed.items() if any(draws(expr))}
 
 
 def _initial(neuron: Neuron, state: str, values: dict[str, Any], dtype: type[np.generic]) -> Any:
@@ -91,6 +105,8 @@ def _coefficient(coefficient: Coefficient, values: dict[str, Any], dt: float) ->
     if coefficient.role == "propagator":
         system = [[np.asarray(numpy_value(x, values), np.float64) for x in row] for row in coefficient.system]
         return numerics.propagator(system, dt)[coefficient.row, coefficient.column]
+    if coefficient.role == "value":
+        return np.asarray(numpy_value(coefficient.term, values), np.float64)
     own = np.asarray(numpy_value(coefficient.own, values), np.float64)
     if coefficient.role == "decay":
         return 1.0 + dt * own if coefficient.integrator == "euler" else numerics.exp(dt * own)

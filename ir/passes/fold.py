@@ -76,18 +76,21 @@ def _fold_program(population: Population) -> tuple[StepProgram, np.ndarray[Any, 
     if plan.gain is None:
         return None
     constants: dict[str, Any] = dict(program.constants)
-    scale, initial = dict(program.scale), dict(program.initial)
+    scale, initial, start = dict(program.scale), dict(program.initial), dict(program.start)
     for state, factor in plan.rescaled.items():
         value = np.asarray(constants[factor], np.float64)
         if np.any(np.abs(value) < np.finfo(np.float64).tiny):
             return None  # a factor of 0 could not be undone when the state is read
         scale[state], initial[state] = value, np.asarray(initial[state], np.float64) * value
+        if state in start:
+            start[state] = Binary("*", start[state], Name(factor))
         for update in program.form.updates:
             if update.target == state:
                 _rescale(update.value, state, value, constants)
     gain = np.asarray(constants[plan.gain], np.float64)
     kept = {name: _exact_complement(name, constants[name]) for name in plan.form.constants}
-    return StepProgram(plan.form, kept, initial, scale), gain
+    folded = replace(program, form=plan.form, initial=initial, scale=scale, start=start)
+    return replace(folded, constants=kept | {name: constants[name] for name in folded.start_constants - {*kept}}), gain
 
 
 def _rescale(expr: Expr, state: str, factor: Any, constants: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ Compiled with `-ffp-contract=off`, the C gives the same bits as the NumPy printe
 
 from __future__ import annotations
 
-from neurocomp.ir.expressions import RANDOM, Assign, Binary, Call, Compare, Expr, Logic, Name, Number, Unary, names
+from neurocomp.ir.expressions import RANDOM, Assign, Binary, Call, Compare, Expr, Logic, Name, Number, Unary, children, names
 from neurocomp.ir.program import TIME, StepForm
 
 
@@ -51,6 +51,7 @@ def c_function(form: StepForm, name: str) -> str:
     """
     kind = "int64_t" if form.arithmetic == "loihi" else "double"
     used = {name for expr in form.expressions() for name in names(expr)}
+    late = _is_late(form)
 
     def statement(assign: Assign) -> str:
         return f"        {assign.target}_ = {to_c(assign.value, form.arithmetic)};"
@@ -76,9 +77,35 @@ def c_function(form: StepForm, name: str) -> str:
         lines.append(f"        const int spike = {to_c(form.spike, form.arithmetic)};")
         sent = "1" if form.payload is None else to_c(form.payload, form.arithmetic)
         lines.append(f"        const {kind} sent = {sent};")
-        lines += [f"        {x.target}_ = spike ? {to_c(x.value, form.arithmetic)} : {x.target}_;" for x in form.reset]
+        if not late:
+            lines += [f"        {x.target}_ = spike ? {to_c(x.value, form.arithmetic)} : {x.target}_;" for x in form.reset]
         lines.append("        fired[j] = (unsigned char)(spike && sent != 0);")
         lines += ["        payload[j] = (int32_t)sent;"] if form.payload is not None else []
     lines += [f"        s{k}[j] = {x}_;" for k, x in enumerate(form.state)]
-    lines += ["    }", "}"]
+    lines += ["    }", *(_late_reset(form, kind) if late else []), "}"]
     return "\n".join(lines) + "\n"
+
+
+def _is_late(form: StepForm) -> bool:
+    """Whether the reset is so costly that it is worth a second loop over those that spiked, which are few."""
+    temporary = {name for x in form.reset for name in names(x.value)} & {*form.temporaries}
+    return form.payload is None and not temporary and any(_costly(x.value) for x in form.reset)
+
+
+def _costly(expr: Expr) -> bool:
+    cheap = {"where", "min", "max", "abs", "sqrt", "round"}
+    return (isinstance(expr, Call) and expr.function not in cheap) or any(_costly(child) for child in children(expr))
+
+
+def _late_reset(form: StepForm, kind: str) -> list[str]:
+    """The reset in a loop of its own, over the states as the first loop left them. Looks at eight flags at a time."""
+    needed = {name for x in form.reset for name in (x.target, *names(x.value))}
+    lines = ["    for (ptrdiff_t j = 0; j < n; j++) {", "        uint64_t eight;"]
+    lines += ["        if (j + 8 <= n && (memcpy(&eight, fired + j, 8), eight == 0)) {", "            j += 7;"]
+    lines += ["            continue;", "        }", "        if (!fired[j]) continue;"]
+    lines += [f"        const {kind} {x}_ = i{k}[j];" for k, x in enumerate(form.inputs) if x in needed]
+    lines += [f"        {kind} {x}_ = s{k}[j];" for k, x in enumerate(form.state) if x in needed]
+    lines += [f"        const {kind} {x}_ = c{k}[j];" for k, x in enumerate(form.constants) if x in needed]
+    lines += [f"        {x.target}_ = {to_c(x.value, form.arithmetic)};" for x in form.reset]
+    lines += [f"        s{k}[j] = {x}_;" for k, x in enumerate(form.state) if any(y.target == x for y in form.reset)]
+    return [*lines, "    }"]

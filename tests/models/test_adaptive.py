@@ -90,9 +90,7 @@ def test_spike_times_converge_to_those_of_scipy(name):
     """By Euler, to first order: the error of the last of eight spikes halves with dt, and is below 2 % at dt = 0.01 ms."""
     cell = NAUD[name]
     wanted = cell.exact(600)[:8]
-    errors = []
-    for dt in (0.02, 0.01, 0.005):
-        errors.append(np.abs(cell.spikes(600, dt)[:8] - wanted).max())
+    errors = [np.abs(cell.spikes(600, dt)[:8] - wanted).max() for dt in (0.02, 0.01, 0.005)]
     assert np.divide(errors[:-1], errors[1:]) == pytest.approx(2.0, abs=0.35)
     assert errors[1] < 0.02 * wanted[-1]
 
@@ -174,7 +172,7 @@ def test_irregular_spiking():
 
 
 def rheobase(cell):
-    """Current at which the fixed point vanishes (a saddle-node) or loses stability (a Hopf bifurcation): Naud et al., eqs. 4-5."""
+    """Current at which the fixed point vanishes (saddle-node) or loses stability (Hopf): Naud et al. 2008, section 3."""
     ratio, time = cell.a / cell.g, cell.c / cell.g / cell.tau
     if ratio < time:
         return (cell.g + cell.a) * (cell.threshold - cell.rest - cell.slope + cell.slope * np.log(1 + ratio))
@@ -273,7 +271,7 @@ def fires(interval, gain=1000.0):
 
 
 def test_resonate_and_fire_prefers_its_own_rhythm():
-    """Two pulses a period apart, or two periods, add up; half a period apart they cancel, and one and a half (Izhikevich 2001)."""
+    """Two pulses one or two periods apart add up; those half a period or one and a half apart cancel (Izhikevich 2001)."""
     assert [fires(interval) for interval in (10, 20, 30, 40, 50)] == [False, True, False, True, False]
 
 
@@ -292,7 +290,7 @@ def test_resonate_and_fire_resets():
 
 @pytest.mark.parametrize(("threshold", "unit"), [(1.0, 1.0), (3.0, 0.5), (2.5, 0.25), (0.25, 2.0)])
 def test_sigma_delta_tracks_its_activation(threshold, unit):
-    """What it has sent, times its unit, is the ReLU of all it has received, but for less than its threshold (or half a unit)."""
+    """What it has sent, times its unit, is the ReLU of all it received, but for less than its threshold (or half a unit)."""
     rng = np.random.default_rng(3)
     changes = rng.integers(-9, 10, (400, 5))
     net = nc.Network("sigma", dt=1e-3)
@@ -327,7 +325,7 @@ def test_sigma_delta_is_silent_where_nothing_changes():
 
 @pytest.mark.parametrize("v", [0.2, 0.7, 1.0, 1.2])
 def test_escape_noise_at_a_fixed_voltage(v):
-    """A spike in a step has the probability 1 - exp(-rho dt), rho = rate exp((v - threshold) / delta_v); intervals are geometric."""
+    """A step's spike has the probability 1 - exp(-rho dt), rho = rate exp((v - threshold) / delta_v); waits are geometric."""
     rate, delta, dt, steps, size = 50.0, 0.3, 1e-3, 4000, 50
     net = nc.Network("escape", dt=dt, seed=12)
     still = {"v_leak": v, "v_reset": v, "initial": {"v": v}}

@@ -159,7 +159,7 @@ def test_points_of_the_f_i_curve():
 
 def amplitude(current, ms=1500, dt=0.02):
     """mV between peak and trough after the first second, from just beside the fixed point."""
-    start = SQUID.fixed_point(current) + [0.05, 0, 0, 0]
+    start = SQUID.fixed_point(current) + np.array([0.05, 0, 0, 0])
     v = squid(current, ms, dt, ["cell.v"], start)["cell.v"][:, 0] * 1e3
     return np.ptp(v[round(1000 / dt) :])
 
@@ -209,8 +209,8 @@ def test_a_spike_needs_recovery():
 class Pyramid(Squid):
     """The cell of the COBAHH benchmark (Brette et al. 2007, doi:10.1007/s10827-007-0038-6), per cm2: V_T = -63 mV.
 
-    100, 30 and 0.05 mS/cm2 on 20,000 um2 are 20 uS, 6 uS and 10 nS. The benchmark has the leak at -60 mV; with PyNN's -65 mV the
-    cell rests.
+    100, 30 and 0.05 mS/cm2 on 20,000 um2 are 20 uS, 6 uS and 10 nS. The benchmark has the leak at -60 mV; with PyNN's -65 mV
+    the cell rests.
     """
 
     def __init__(self, leak=-60.0):
@@ -254,7 +254,7 @@ def pyramid(ms, dt=0.01, amperes=0.0, kicks=(), record=("cell",)):
 
 
 def test_the_pyramid_fires_by_itself():
-    """With the benchmark's leak it has no rest and spikes every 72 ms, as other simulators' users found out (Brian issue 744)."""
+    """With the benchmark's leak it has no rest and spikes every 72 ms, as in other simulators (Brian 2's issue 744)."""
     exact = solve(Pyramid().change, [-60.0, 0.0, 0.0, 0.0], 0.0, 300, -20.0).t_events[0]
     assert np.diff(exact) == pytest.approx(72.2, abs=0.2)
     net = nc.Network("alone", dt=1e-5)

@@ -1,8 +1,8 @@
 """Izhikevich's neurons fire in the patterns they are named after.
 
 FIGURE has the twenty neurons of fig. 1 of Izhikevich 2004 (doi:10.1109/TNN.2004.832719) and six of fig. 2 of Izhikevich 2003
-(doi:10.1109/TNN.2003.820440), with the numbers, currents and Euler steps of the program that drew them, figure1.m on the author's
-page. Times are in ms, voltages in mV, as in the papers.
+(doi:10.1109/TNN.2003.820440), with the numbers, currents and Euler steps of the program that drew them, figure1.m on the
+author's page. Times are in ms, voltages in mV, as in the papers.
 """
 
 from dataclasses import dataclass
@@ -137,9 +137,8 @@ def figure_program(panel):
     times = np.arange(round(panel.ms / panel.dt)) * panel.dt
     for t, flows in zip(times.tolist(), (sampled(panel.current, times) * UNIT).tolist(), strict=True):
         v += panel.dt * (0.04 * v**2 + panel.linear * v + panel.rest - u + flows)
-        u += (
-            panel.dt * panel.a * (panel.b * (v + 65) if panel.u is not None else panel.b * v - u)
-        )  # u is given for accommodation
+        recovery = panel.b * (v + 65) if panel.u is not None else panel.b * v - u  # u is given for accommodation
+        u += panel.dt * panel.a * recovery
         if v > 30:
             spikes.append(t)
             v, u = panel.c, u + panel.d
