@@ -23,10 +23,11 @@ cdef class Engine:
     """A lowered network: nodes, projections, their state, and the loop over steps.
 
     threads: 1..64. ring: slots of the spike rings, at least the largest delay + max_lag + 1. max_lag: of any node. dt: seconds.
+    spins: looks at the barrier before a waiting thread gives its core away; 0 where threads outnumber the cores.
     Built by `add_input`, `add_population`, `add_sparse`, `add_dense`, then `seal`; indices are returned in order.
     """
 
-    def __cinit__(self, int threads, int64_t ring, int64_t max_lag, double dt=1.0):
+    def __cinit__(self, int threads, int64_t ring, int64_t max_lag, double dt=1.0, int spins=4000):
         if not 1 <= threads <= MAX_THREADS:
             raise ValueError(f"threads must be 1..{MAX_THREADS}, not {threads}")
         if not 0 <= max_lag < 2**31 or not max_lag + 2 <= ring < 2**32:
@@ -35,7 +36,7 @@ cdef class Engine:
         self.loop.dt = dt
         self.memories = []
         self.keep, self.contexts = [], []
-        self.loop.barrier.threads = threads
+        self.loop.barrier.threads, self.loop.barrier.spins = threads, spins
         self.loop.look, self.loop.owner = look_for_signals, <void*>self
 
     def __dealloc__(self):
@@ -153,6 +154,8 @@ cdef class Engine:
         width = np.int64 if wide else np.int32
         node.acc = <void*>self._hold(own_bias.astype(width))
         node.scratch = <void*>self._hold(np.zeros(n_inputs * size, width))
+        resting = own_bias if integer else own_bias * scale
+        node.rest = <const void*>self._hold(np.ascontiguousarray(resting, dtype))
         return self.loop.n_nodes - 1
 
     cdef Projection* _new_projection(self, int pre, int post, const int64_t[::1] delays, int shift, int receptor) except NULL:
@@ -280,8 +283,8 @@ cdef class Engine:
         """Add synapses that learn.
 
         rule: capsule of the compiled rule. constants: (n,) float64 of the rule. units: grid units of a weight of 1. blocks: per
-        thread a dict: weights float64, changed in place: all-to-all the same (n_pre, n_post) array for all, with one delay; or
-        listed, (k,) with segments (n_pre * n_delays + 1,) int64 offsets by source neuron, then delay; targets (k,) int32 in
+        thread a dict: weights float64, changed in place: all-to-all the same (n_post, at least n_pre) array for all, with one
+        delay; or listed, (k,) with segments (n_pre * n_delays + 1,) int64 offsets by source neuron, then delay; targets (k,) int32 in
         the thread's range; columns (targets of the thread + 1,) int64 offsets into positions and rows (k,) int32: the synapses
         of each target and their rows, source neuron * n_delays + number of the delay. reward: node of one neuron, or -1.
         """
@@ -304,7 +307,7 @@ cdef class Engine:
         cdef Projection* new = self._new_projection(pre, post, delays, 0, receptor)
         new.kind = PLASTIC
         new.learning.rule, new.learning.reward, new.learning.reward_delay = compiled, reward, reward_delay
-        new.learning.units, new.learning.n_rows, new.learning.n_post = units, rows, target.size
+        new.learning.units, new.learning.n_rows = units, rows
         new.learning.blocks = <Block*>calloc(self.loop.threads, sizeof(Block))
         if new.learning.blocks == NULL:
             raise MemoryError
@@ -328,6 +331,7 @@ cdef class Engine:
         if "targets" in given or not shared:
             self._hold(weights)
         state.w, block.kept = <double*><uintptr_t>weights.__array_interface__["data"][0], weights.size
+        state.stride = weights.shape[1] if "targets" not in given else 0
         state.constants = <const double*>self._hold(constants)
         if "targets" in given:
             block.segments = <const int64_t*>self._hold(given["segments"])
@@ -345,6 +349,12 @@ cdef class Engine:
             state.pre[i] = <double*><uintptr_t>pre[i].__array_interface__["data"][0]
         for i in range(rule.n_post):
             state.post[i] = <double*><uintptr_t>post[i].__array_interface__["data"][0]
+        if "targets" not in given:
+            now = self._traces(rule.n_pre, rows), self._traces(rule.n_post, n_post)
+            for i in range(rule.n_pre):
+                state.pre_now[i] = <double*><uintptr_t>now[0][i].__array_interface__["data"][0]
+            for i in range(rule.n_post):
+                state.post_now[i] = <double*><uintptr_t>now[1][i].__array_interface__["data"][0]
         state.synapse_since = <double*><uintptr_t>synapse[rule.n_synapse].__array_interface__["data"][0]
         state.pre_since = <double*><uintptr_t>pre[rule.n_pre].__array_interface__["data"][0]
         state.post_since = <double*><uintptr_t>post[rule.n_post].__array_interface__["data"][0]
@@ -421,7 +431,7 @@ cdef class Engine:
         inputs: index -> (offsets (steps + 1,) int64, ids int32, payload int32 or None), events sorted by step.
         record: indices of populations whose spikes to return, as index -> (times, ids, payloads or None).
         traces: (index, state number, array (steps // every, size)) to fill, a row after every `every`-th step.
-        weights: (index of a plastic projection, arrays to fill): one of (steps // every, n_pre, n_post) where it is all-to-all,
+        weights: (index of a plastic projection, arrays to fill): one of (steps // every, *shape of its weights) where it is all-to-all,
         else one a thread of (steps // every, its synapses).
         counts: spikes per node. events: synaptic events per projection, in the order they were added.
         On KeyboardInterrupt all threads leave within a step; the state is then in the middle of a step: reset.
@@ -583,7 +593,9 @@ def _check_block(block, rows, n_post, lo, hi, n_delays):
     """A block of a plastic projection, see `Engine.add_plastic`."""
     weights = block["weights"]
     if "targets" not in block:
-        _check("weights", weights, np.float64, (rows, n_post))
+        _check("weights", weights, np.float64, (n_post, *weights.shape[1:]))
+        if weights.ndim != 2 or weights.shape[1] < rows:
+            raise ValueError(f"all-to-all weights have a row of at least {rows} for each target")
         if n_delays != 1:
             raise ValueError(f"all-to-all synapses have one delay, not {n_delays}")
         return

@@ -11,25 +11,30 @@ cdef extern from "learning.h" nogil:
         double t
         double reward
         double* w
+        int64_t stride
         double** synapse
         double* synapse_since
         double** pre
         double* pre_since
         double** post
         double* post_since
+        double** pre_now
+        double** post_now
         const double* constants
     ctypedef void (*nc_learn_row)(
-        const nc_learning* l, int64_t row, int64_t begin, int64_t end, const int32_t* targets, int64_t first) noexcept nogil
+        const nc_learning* l, int64_t row, int64_t begin, int64_t end, const int32_t* targets) noexcept nogil
     ctypedef void (*nc_learn_column)(
-        const nc_learning* l, int64_t target, int64_t count, const int32_t* positions, const int32_t* rows, int64_t stride
-    ) noexcept nogil
+        const nc_learning* l, int64_t target, int64_t count, const int32_t* positions, const int32_t* rows) noexcept nogil
     ctypedef void (*nc_jump)(const nc_learning* l, int64_t which) noexcept nogil
+    ctypedef void (*nc_now_traces)(const nc_learning* l, int64_t begin, int64_t end) noexcept nogil
     ctypedef struct nc_rule:
         nc_learn_row on_pre
-        nc_learn_row on_reward
         nc_learn_column on_post
+        nc_learn_column on_reward
         nc_jump jump_pre
         nc_jump jump_post
+        nc_now_traces now_pre
+        nc_now_traces now_post
         int32_t n_pre
         int32_t n_post
         int32_t n_synapse
@@ -54,13 +59,13 @@ cdef struct Learning:
     int64_t reward_delay       # machine steps
     double units               # grid units of a weight of 1
     int64_t n_rows             # source neurons x delays
-    int64_t n_post
     Block* blocks              # by thread
 
 cdef int64_t add_weights(
     acc_t* acc, const Learning* learning, const Block* block, int64_t stride, int64_t slot, const int32_t* ids, int64_t count
 ) noexcept nogil
 
+cdef void ready_post(const Learning* learning, Block* block) noexcept nogil
 cdef void learn_arrivals(
     const Learning* learning, Block* block, int64_t stride, int64_t slot, const int32_t* ids, int64_t count) noexcept nogil
 cdef void learn_spikes(const Learning* learning, Block* block, const int32_t* ids, int64_t count) noexcept nogil

@@ -37,6 +37,7 @@ cdef extern from "sync.h" nogil:
         int32_t waiting
         int32_t phase
         int32_t threads
+        int32_t spins
     void nc_barrier_wait(nc_barrier* barrier)
     double nc_seconds()
     double LOOK "NC_LOOK"
@@ -68,6 +69,7 @@ cdef struct Node:
     const void* constants[MAX_CONSTANTS]  # n_constants pointers to arrays of `size`, or of CHUNK equal values
     uint8_t varies[MAX_CONSTANTS]         # whether the constant has one value per neuron
     const int64_t* bias        # n_inputs x size grid units, the accumulator's value before any event
+    const void* rest           # n_inputs x size: what the update gets where nobody projects to the node
     void* acc                  # accumulator, n_inputs x size int32 or int64
     void* scratch              # a second accumulator, for projections whose sums are shifted
     int64_t ring               # slots of its spike ring: its largest delay onwards + max_lag + 2, or 1 where nobody listens

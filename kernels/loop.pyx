@@ -10,7 +10,7 @@ from libc.stdlib cimport realloc
 from libc.string cimport memcpy
 
 from neurocomp.kernels.delivery cimport acc_t, add_patches, add_rows, add_segments, add_shifted
-from neurocomp.kernels.learning cimport Block, Learning, add_weights, learn_arrivals, learn_reward, learn_spikes
+from neurocomp.kernels.learning cimport Block, add_weights, learn_arrivals, learn_reward, learn_spikes, ready_post
 
 
 cdef void run_loop(Loop* loop) noexcept nogil:
@@ -217,11 +217,16 @@ cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept
     now.t = <double>now.step * loop.dt
     for i in range(node.n_inputs):
         inputs[i] = &a[i * CHUNK]
+    cdef bint alone = loop.first[index] == loop.first[index + 1]
     j = lo
     while j < hi:
         n = min(node.chunk, hi - j)
         now.first = j
-        take_inputs(node, j, n, a)
+        if alone:
+            for i in range(node.n_inputs):
+                inputs[i] = <const char*>node.rest + 8 * (i * node.size + j)
+        else:
+            take_inputs(node, j, n, a)
         for i in range(node.n_state):
             state[i] = <char*>node.state[i] + 8 * j
         for i in range(node.n_constants):
@@ -248,25 +253,30 @@ cdef void learn(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept 
     cdef int n, d, source
     cdef int64_t at, slot
     cdef int64_t mine = step % post.ring
+    cdef bint ready
     for n in range(loop.first[index], loop.first[index + 1]):
         projection = &loop.projections[loop.order[n]]
         if projection.kind != PLASTIC:
             continue
         pre, block = &loop.nodes[projection.pre], &projection.learning.blocks[k]
         block.state.t = <double>(loop.now + t)
+        ready = projection.learning.rule.on_pre == NULL
         for d in range(projection.n_delays):
             if step < projection.delays[d]:
                 continue
             slot = (step - projection.delays[d]) % pre.ring
             for source in range(loop.threads):
                 at = slot * pre.size + pre.bounds[source]
+                if not ready and pre.counts[slot * loop.threads + source]:
+                    ready_post(&projection.learning, block)
+                    ready = True
                 learn_arrivals(
                     &projection.learning, block, projection.n_delays, d, pre.ids + at, pre.counts[slot * loop.threads + source])
         at = mine * post.size + post.bounds[k]
         learn_spikes(&projection.learning, block, post.ids + at, post.counts[mine * loop.threads + k])
         take_reward(loop, projection, block, step)
         if block.trace != NULL and (t + 1) % loop.every == 0:
-            keep_weights(&projection.learning, block, t // loop.every)
+            keep_weights(block, t // loop.every)
 
 
 cdef void take_reward(Loop* loop, Projection* projection, Block* block, int64_t step) noexcept nogil:
@@ -284,13 +294,12 @@ cdef void take_reward(Loop* loop, Projection* projection, Block* block, int64_t 
         learn_reward(&projection.learning, block, <double>reward)
 
 
-cdef void keep_weights(const Learning* learning, Block* block, int64_t row) noexcept nogil:
-    """Record a block's weights: all-to-all into its columns of the whole, listed into an array of its own."""
-    cdef int64_t r, n = block.hi - block.lo
+cdef void keep_weights(Block* block, int64_t row) noexcept nogil:
+    """Record a block's weights: all-to-all into its targets' part of the whole, listed into an array of its own."""
+    cdef int64_t stride = block.state.stride
     if block.targets != NULL:
         memcpy(block.trace + row * block.kept, block.state.w, block.kept * sizeof(double))
-        return
-    for r in range(learning.n_rows):
+    else:
         memcpy(
-            block.trace + (row * learning.n_rows + r) * learning.n_post + block.lo,
-            block.state.w + r * learning.n_post + block.lo, n * sizeof(double))
+            block.trace + row * block.kept + block.lo * stride, block.state.w + block.lo * stride,
+            (block.hi - block.lo) * stride * sizeof(double))

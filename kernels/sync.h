@@ -13,6 +13,7 @@ typedef struct {
     char pad[60];    /* the phase is read in a loop by all: keep it on a cache line of its own */
     int32_t phase;   /* increases each time all have arrived */
     int32_t threads; /* how many take part */
+    int32_t spins;   /* looks before the core is given away: 0 where threads share cores */
 } nc_barrier;
 
 #define NC_LOOK 0.05 /* seconds between looks for signals such as Ctrl-C */
@@ -38,9 +39,9 @@ static inline void nc_barrier_wait(nc_barrier *b) {
         return;
     }
     for (int32_t spins = 0; __atomic_load_n(&b->phase, __ATOMIC_ACQUIRE) == phase; spins++) {
-        if (spins < 4000) {
+        if (spins < b->spins) {
             nc_pause();
-        } else if (spins < 4100) {
+        } else if (spins < b->spins + 100) {
             sched_yield();
         } else {
             const struct timespec nap = {0, 20000};

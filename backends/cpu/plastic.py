@@ -22,7 +22,8 @@ Floats = NDArray[np.float64]
 class PlasticArrays:
     """The synapses of one plastic projection, by thread, as `Engine.add_plastic` takes them.
 
-    bounds: the ranges of targets that threads own. All-to-all synapses of one delay share one (n_pre, n_post) array.
+    bounds: the ranges of targets that threads own. All-to-all synapses of one delay share one array (n_post, n_pre),
+    its rows a little longer where their starts would fall on the same places of the cache.
     """
 
     def __init__(self, projection: Projection, bounds: Sequence[int]) -> None:
@@ -31,7 +32,8 @@ class PlasticArrays:
         self.dense = isinstance(connectivity, Dense) and not np.ndim(projection.delay)
         self.blocks: list[dict[str, NDArray[Any]]] = []
         if self.dense:
-            weights = np.array(connectivity.weights.T, np.float64, order="C")
+            weights = np.zeros((connectivity.n_post, _padded(connectivity.n_pre)))
+            weights[:, : connectivity.n_pre] = connectivity.weights
             self.blocks = [{"weights": weights} for _ in bounds[1:]]
         else:
             self._listed(projection, bounds)
@@ -67,11 +69,17 @@ class PlasticArrays:
     def restored(self, recorded: Sequence[Floats]) -> Floats:
         """(rows, *shape of the connectivity's weights) of what was recorded."""
         if self.dense:
-            return np.asarray(recorded[0].transpose(0, 2, 1))
+            return np.asarray(recorded[0][:, :, : self.shape[1]])
         result = np.empty((len(recorded[0]), int(np.prod(self.shape))))
         for order, values in zip(self.order, recorded, strict=True):
             result[:, order] = values
         return np.asarray(result.reshape(len(result), *self.shape))
+
+
+def _padded(length: int) -> int:
+    """The length in whole cache lines, and not in whole pages."""
+    lines = -(-length // 8)
+    return 8 * (lines + 1 if lines % 8 == 0 else lines)
 
 
 def _block(values: Floats, row: Any, post: Any, rows: int, low: int, high: int) -> dict[str, NDArray[Any]]:

@@ -8,22 +8,27 @@ from neurocomp.ir.expressions import Assign, names
 from neurocomp.ir.plasticity.form import RuleForm, rate_of
 from neurocomp.ir.printers.c import to_c
 
-_ROW = "const nc_learning *l, int64_t row, int64_t begin, int64_t end, const int32_t *targets, int64_t first"
-_COLUMN = "const nc_learning *l, int64_t target, int64_t count, const int32_t *positions, const int32_t *rows, int64_t stride"
+_ROW = "const nc_learning *given, int64_t row, int64_t begin, int64_t end, const int32_t *targets"
+_OWN = "    const nc_learning own = *given, *const l = &own;  /* which no store can change */"
+_COLUMN = "const nc_learning *given, int64_t target, int64_t count, const int32_t *positions, const int32_t *rows"
 
 
 def c_rule(form: RuleForm, name: str) -> str:
     """C source of a rule's functions and of the constant `nc_rule name` that points to them."""
-    parts = [_over_row(form, f"{name}_{event}", event) for event in ("on_pre", "on_reward") if form.event(event)]
-    parts += [_over_column(form, f"{name}_on_post")] if form.on_post else []
+    parts = [_over_row(form, f"{name}_on_pre", "on_pre")] if form.on_pre else []
+    parts += [_over_column(form, f"{name}_{event}", event) for event in ("on_post", "on_reward") if form.event(event)]
     for side, traces, jumps in (("pre", form.pre, form.jump_pre), ("post", form.post, form.jump_post)):
-        parts += [_jump(form, f"{name}_jump_{side}", side, traces, jumps)] if traces else []
+        parts += (
+            [_jump(form, f"{name}_jump_{side}", side, traces, jumps), _now(form, f"{name}_now_{side}", side)] if traces else []
+        )
     given = {
         "on_pre": form.on_pre,
-        "on_reward": form.on_reward,
         "on_post": form.on_post,
+        "on_reward": form.on_reward,
         "jump_pre": form.pre,
         "jump_post": form.post,
+        "now_pre": form.pre,
+        "now_post": form.post,
     }
     functions = ", ".join(f"{name}_{part}" if present else "NULL" for part, present in given.items())
     counts = ", ".join(str(len(x)) for x in (form.pre, form.post, form.synapse, form.constants))
@@ -54,6 +59,20 @@ def _load(traces: Sequence[str], used: set[str], side: str, index: str, indent: 
     ]
 
 
+def _ready(traces: Sequence[str], used: set[str], side: str, index: str) -> list[str]:
+    """The values of the traces in use that have been brought to this step already."""
+    return [f"            const double {x}_ = l->{side}_now[{k}][{index}];" for k, x in enumerate(traces) if x in used]
+
+
+def _now(form: RuleForm, name: str, side: str) -> str:
+    traces = form.pre if side == "pre" else form.post
+    lines = [f"NC_CLONES static void {name}(const nc_learning *given, int64_t begin, int64_t end) {{"]
+    lines += [_OWN, *_constants(form, set(traces)), "    NC_INDEPENDENT", "    for (int64_t i = begin; i < end; i++) {"]
+    lines += _load(traces, set(traces), side, "i", "        ")
+    lines += [f"        l->{side}_now[{k}][i] = {x}_;" for k, x in enumerate(traces)]
+    return "\n".join([*lines, "    }", "}", ""])
+
+
 def _synapse(form: RuleForm, assigns: Sequence[Assign], indent: str) -> list[str]:
     """What happens at synapse k, of targets and rows that have been read."""
     lines = [f"{indent}double w_ = l->w[k];"]
@@ -69,25 +88,35 @@ def _synapse(form: RuleForm, assigns: Sequence[Assign], indent: str) -> list[str
 def _over_row(form: RuleForm, name: str, event: str) -> str:
     assigns = form.event(event)
     used = _used(form, assigns)
-    lines = [f"NC_CLONES static void {name}({_ROW}) {{", *_constants(form, used)]
-    lines += ["    const double reward_ = l->reward;"] if "reward" in used else []
+    lines = [f"NC_CLONES static void {name}({_ROW}) {{", _OWN, *_constants(form, used)]
     lines += _load(form.pre, used, "pre", "row", "    ")
-    body = [*_load(form.post, used, "post", "j", "            "), *_synapse(form, assigns, "            ")]
-    for test, index in (("if (targets == NULL) {", "first + k - begin"), ("} else {", "targets[k]")):
-        lines += [f"    {test}", "        NC_INDEPENDENT", "        for (int64_t k = begin; k < end; k++) {"]
-        lines += [f"            const int64_t j = {index};", "            (void)j;", *body, "        }"]
+    body = _synapse(form, assigns, "            ")
+    dense = ("m", "m * l->stride + row", _ready(form.post, used, "post", "j"))
+    listed = ("targets[m]", "m", _load(form.post, used, "post", "j", "            "))
+    for test, (target, synapse, load) in (("if (targets == NULL) {", dense), ("} else {", listed)):
+        lines += [f"    {test}", "        NC_INDEPENDENT", "        for (int64_t m = begin; m < end; m++) {"]
+        lines += [f"            const int64_t j = {target}, k = {synapse};", "            (void)j;", *load, *body, "        }"]
     return "\n".join([*lines, "    }", "}", ""])
 
 
-def _over_column(form: RuleForm, name: str) -> str:
-    used = _used(form, form.on_post)
-    lines = [f"NC_CLONES static void {name}({_COLUMN}) {{", *_constants(form, used)]
+def _over_column(form: RuleForm, name: str, event: str) -> str:
+    assigns = form.event(event)
+    used = _used(form, assigns)
+    lines = [f"NC_CLONES static void {name}({_COLUMN}) {{", _OWN, *_constants(form, used)]
+    lines += ["    const double reward_ = l->reward;"] if "reward" in used else []
     lines += _load(form.post, used, "post", "target", "    ")
-    body = [*_load(form.pre, used, "pre", "row", "            "), *_synapse(form, form.on_post, "            ")]
-    dense, listed = ("m * stride + target", "m"), ("positions[m]", "rows[m]")
-    for test, (position, row) in (("if (positions == NULL) {", dense), ("} else {", listed)):
+    body = _synapse(form, assigns, "            ")
+    dense = ("target * l->stride + m", "m", _ready(form.pre, used, "pre", "row"))
+    listed = ("positions[m]", "rows[m]", _load(form.pre, used, "pre", "row", "            "))
+    for test, (position, row, load) in (("if (positions == NULL) {", dense), ("} else {", listed)):
         lines += [f"    {test}", "        NC_INDEPENDENT", "        for (int64_t m = 0; m < count; m++) {"]
-        lines += [f"            const int64_t k = {position}, row = {row};", "            (void)row;", *body, "        }"]
+        lines += [
+            f"            const int64_t k = {position}, row = {row};",
+            "            (void)row;",
+            *load,
+            *body,
+            "        }",
+        ]
     return "\n".join([*lines, "    }", "}", ""])
 
 

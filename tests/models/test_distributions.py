@@ -7,7 +7,7 @@ from scipy import stats
 import neurocomp as nc
 
 SIZE = 20_000
-LEVEL = 0.01
+LEVEL = 1e-4
 
 
 def drawn(value, seed=0, name="cell", size=SIZE):
