@@ -2,15 +2,15 @@
 
     python examples/digits_stdp.py                     # trains, tests on a held-out third, writes digits_stdp.png
 
-In the manner of Diehl & Cook (2015, doi:10.3389/fncom.2015.00099): neurons that inhibit each other compete for images, the winner
-learns its image by STDP, and a threshold that rises with each spike gives every neuron its share. Labels are seen only after
-learning, to find out which digit each neuron has come to stand for.
+In the manner of Diehl & Cook (2015, doi:10.3389/fncom.2015.00099): neurons that inhibit each other compete for images, the
+winner learns its image by STDP, and a threshold that rises with each spike gives every neuron its share. Labels are seen only
+after learning, to find out which digit each neuron has come to stand for.
 
-An image is shown in three phases. Each of the 8 x 8 pixels has an ON cell and an OFF cell, which send one spike each: ON cells of
-bright pixels and OFF cells of dark ones early, the others late, each at a random moment of its phase. Between the two, a slow common
-excitation lets the neuron spike first whose weights fit best; it silences the others. So its early cells are "before" and gain
-weight, its late cells are "after" and lose it: the weight of a cell goes to the probability that it is early in images that
-the neuron wins. Each image has as many early as late cells; that keeps the weights of a neuron balanced without any normalisation.
+An image is shown in three phases. Each of the 8 x 8 pixels has an ON cell and an OFF cell, which send one spike each: ON cells
+of bright pixels and OFF cells of dark ones early, the others late, each at a random moment of its phase. Between the two, a slow
+common excitation lets the neuron spike first whose weights fit best; it silences the others. So its early cells are "before" and
+gain weight, its late cells are "after" and lose it: the weight of a cell grows with the probability that it is early in images
+that the neuron wins. Each image has as many early as late cells, which keeps a neuron's weights balanced without normalisation.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ RULE = nc.STDP(tau_pre=40e-3, tau_post=40e-3, a_plus=0.05, a_minus=0.05, bound="
 
 
 def split(seed: int, train: int | None = None) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    """scikit-learn's 1797 digits as bright or dark pixels with labels: two thirds (or `train` of these), and the held-out third."""
+    """scikit-learn's 1797 digits, pixels bright or dark, with labels: two thirds (or `train` of these), and the held-out third."""
     images, labels = load_digits(return_X_y=True)
     order = np.random.default_rng(seed).permutation(len(images))
     images, labels = images[order] > 8, labels[order]
@@ -105,8 +105,9 @@ def responses(weights: Array, images: Array, rng: np.random.Generator) -> Array:
 
 def meanings(counts: Array, labels: Array) -> Array:
     """(neurons, 10): how often, in proportion, each neuron spiked for each digit. Seen from the training images alone."""
-    by_digit = np.array([counts[labels == digit].mean(axis=0) for digit in range(10)]).T
-    return by_digit / np.maximum(by_digit.sum(axis=1, keepdims=True), 1e-12)
+    by_digit: Array = np.array([counts[labels == digit].mean(axis=0) for digit in range(10)]).T
+    total: Array = by_digit.sum(axis=1, keepdims=True)
+    return np.divide(by_digit, total, out=np.zeros_like(by_digit), where=total > 0)
 
 
 def experiment(seed: int = 0, neurons: int = 100, epochs: int = 10, train: int | None = None) -> tuple[float, Array, Array]:

@@ -48,6 +48,8 @@ class Normal:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.mean) and math.isfinite(self.std) and self.std >= 0):
             raise ModelError(f"Normal({self.mean}, {self.std}): needs a finite mean and a finite std >= 0")
+        if not self.low < self.high:  # also where one is not a number
+            raise ModelError(f"Normal({self.mean}, {self.std}): needs low < high, not low = {self.low} and high = {self.high}")
 
     def draw(self, stream: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """An array of the shape. stream: what it is for; equal streams give equal values."""

@@ -189,6 +189,11 @@ class NeuronModel:
         return (*before, *equations, *after)
 
     @cached_property
+    def listens(self) -> bool:
+        """Whether any input appears in what the model computes: sources have none."""
+        return any(name in self.inputs for _, _, expr in self._expressions() for name in names(expr))
+
+    @cached_property
     def state(self) -> tuple[str, ...]:
         """Names of the state variables, in the order of the equations."""
         integrated = tuple(x.target for x in self._parsed("equations", parse_equations, self.equations))

@@ -72,6 +72,15 @@ def _projection_ends(net: Network) -> Iterator[Problem]:
             )
 
 
+def _listens(net: Network) -> Iterator[Problem]:
+    for projection in net.projections.values():
+        target = net.nodes.get(projection.post)
+        if isinstance(target, Population) and not target.neuron.model.listens:
+            yield Problem(
+                projection.name, f"'{target.name}' is a source ({target.neuron.model.name}) and takes no input; connect from it"
+            )
+
+
 def _projection_shapes(net: Network) -> Iterator[Problem]:
     for projection in net.projections.values():
         wanted = projection.connectivity
@@ -263,6 +272,7 @@ RULES: tuple[Callable[[Network], Iterator[Problem]], ...] = (
     _recordable,
     _outputs,
     _projection_ends,
+    _listens,
     _projection_shapes,
     _projection_numbers,
     _receptors,

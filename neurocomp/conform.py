@@ -125,6 +125,7 @@ def conform(
     arithmetic: str | None = None,
     mantissa_bits: int = 24,
     quantise: Quantise | str | None = None,
+    accept_wrap: bool = False,
     states: bool = True,
     **options: Any,
 ) -> ConformanceReport:
@@ -145,7 +146,11 @@ def conform(
     _check_options(wanted, options)
     skip = targets is None if missing is None else missing == "skip"
     compiled = _compile(
-        net, wanted, skip, options, {"arithmetic": arithmetic, "mantissa_bits": mantissa_bits, "quantise": quantise}
+        net,
+        wanted,
+        skip,
+        options,
+        {"arithmetic": arithmetic, "mantissa_bits": mantissa_bits, "quantise": quantise, "accept_wrap": accept_wrap},
     )
     record = ["spikes"]
     if states:

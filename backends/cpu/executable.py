@@ -23,7 +23,6 @@ from neurocomp.ir.events import Events
 from neurocomp.ir.network import Input, Network, Population, Projection
 from neurocomp.ir.program import StepForm
 
-
 SPINS = 4000  # some 0.1 ms: steps are shorter, unless another process has the core
 
 

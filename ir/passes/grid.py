@@ -19,6 +19,7 @@ from neurocomp.ir.network import Change, Grid, Network, Population, Projection
 from neurocomp.ir.passes.base import Pass
 
 EXACT_FLOAT = 2**53
+MOST_BITS = 31
 WORTH_A_WARNING = 0.01  # share of weights lost; training leaves some that are nearly 0
 MIN_EXPONENT = -1000  # keeps every grid value a normal float64
 
@@ -72,7 +73,8 @@ def _lost(projection: Projection, weights: NDArray[np.float64], bits: int) -> li
         return []
     count = f"{lost} of {int(np.sum(given != 0))} non-zero weights"
     why = f"they are below half a unit of the grid, which {bits} bits put at 1/2^{bits - 1} of the largest weight or bias"
-    if lost < WORTH_A_WARNING * np.sum(given != 0):
+    helped = np.sum((given != 0) & (weights == 0) & (np.abs(given) >= np.abs(given).max() * 2.0**-MOST_BITS))
+    if helped < WORTH_A_WARNING * np.sum(given != 0):  # tiny ones no bits would keep are not worth a word
         return [Change("grid", projection.name, count, "0", why)]
     cure = "raise mantissa_bits (up to 31), or keep such different inputs in populations of their own"
     warnings.warn(f"projection '{projection.name}': {count} became 0: {why}; {cure}", PrecisionWarning, stacklevel=2)

@@ -25,6 +25,7 @@ DIFFERENT, NOTHING_COMPARED = 1, 2
     "[default: all that can run here]",
 )
 @click.option("--states/--no-states", default=True, show_default=True, help="Also compare every state at every step.")
+@click.option("--accept-wrap", is_flag=True, help="Go on where a current of Loihi's arithmetic could wrap around.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @compiler_options
 @click.pass_context
@@ -39,6 +40,7 @@ def command(
     steps: int | None,
     targets: str | None,
     states: bool,
+    accept_wrap: bool,
     as_json: bool,
     mantissa_bits: int,
     options: dict[str, Any],
@@ -57,7 +59,8 @@ def command(
     net = load_model(model, dt, dialect)
     inputs, length = gather(net, source, rate, seed, steps)
     wanted = [x.strip() for x in targets.split(",") if x.strip()] if targets is not None else None
-    report = conform(net, inputs, length, wanted, states=states, mantissa_bits=mantissa_bits, **options)
+    choices: dict[str, Any] = {"states": states, "mantissa_bits": mantissa_bits, "accept_wrap": accept_wrap}
+    report = conform(net, inputs, length, wanted, **choices, **options)
     click.echo(json.dumps(report.to_dict(), indent=2, allow_nan=False) if as_json else report.text)
     if not report.identical:
         ctx.exit(DIFFERENT if len(report.compared) > 1 else NOTHING_COMPARED)

@@ -133,6 +133,8 @@ def _projections(net: Network, rng: Generator, arithmetic: str) -> None:
     order = list(net.nodes)
     populations = list(net.populations)
     for post in populations:
+        if not net.populations[post].neuron.model.listens:
+            continue
         certain = str(rng.choice(list(net.inputs)))  # every population hears at least one input
         for pre in order:
             source = net.populations.get(pre)
