@@ -46,7 +46,7 @@ device.build(run=False)
 times = []
 for _ in range({runs}):
     began = time.perf_counter(); device.run(); times.append(time.perf_counter() - began)
-print(json.dumps(dict(times=times, own=device._last_run_time, rate=mon.num_spikes/{cells}/{seconds}, w=float(mean(S.w[:])/gmax))))
+print(json.dumps(dict(times=times, rate=mon.num_spikes/{cells}/{seconds}, w=float(mean(S.w[:])/gmax))))
 """
 
 

@@ -67,8 +67,8 @@ def program_of(population: Population, dt: float, integrator: str, seed: int = 0
             )
     constants = {name: values[name] for name in plan.form.constants}
     for name, value in constants.items():
-        coefficient = plan.coefficients.get(name)
-        if coefficient is not None and coefficient.role == "value":
+        made = plan.coefficients.get(name)
+        if made is not None and made.role == "value":
             continue  # as if it were computed in the step
         if not np.all(np.isfinite(value)):
             bad = np.asarray(value).ravel()[~np.isfinite(np.asarray(value).ravel())][0]
