@@ -8,6 +8,7 @@ a node with lag r is updated for its step t at the machine's step t + r, and not
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.backends.steps import drawn_state
-from neurocomp.ir.errors import InputError, UnsupportedError
+from neurocomp.ir.errors import InputError, NotANumberWarning, UnsupportedError
 from neurocomp.ir.events import Events
 from neurocomp.ir.network import Network, Population
 
@@ -174,6 +175,21 @@ def initial_state(population: Population) -> dict[str, NDArray[Any]]:
     dtype = np.int64 if program.form.arithmetic == "loihi" else np.float64
     state = {name: np.broadcast_to(program.initial[name], (population.size,)).astype(dtype) for name in program.form.state}
     return state | drawn_state(program, population.size)
+
+
+def check_numbers(net: Network, state: Mapping[str, Mapping[str, NDArray[Any]]]) -> None:
+    """Warn where a run has ended with states that are no numbers: everything from there on is meaningless."""
+    for name, values in state.items():
+        for variable, array in values.items():
+            if array.dtype.kind == "f" and np.isnan(array).any():
+                neuron = int(np.flatnonzero(np.isnan(array))[0])
+                warnings.warn(
+                    f"population '{name}': {variable} is not a number at neuron {neuron} at the end of the run; use a smaller dt, "
+                    f"another integrator, or check the parameters of {net.populations[name].neuron.model.name}",
+                    NotANumberWarning,
+                    stacklevel=4,
+                )
+                break
 
 
 def readable_state(population: Population, name: str, stored: NDArray[Any]) -> NDArray[Any]:

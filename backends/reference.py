@@ -20,7 +20,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.backends.base import FEATURES, Counters, Record, Result, Support, initial_state, readable_state, run_in_turn
+from neurocomp.backends.base import (
+    FEATURES,
+    Counters,
+    Record,
+    Result,
+    Support,
+    check_numbers,
+    initial_state,
+    readable_state,
+    run_in_turn,
+)
 from neurocomp.backends.plastic import PlasticSynapses
 from neurocomp.backends.steps import advance, moment
 from neurocomp.ir.events import Events
@@ -76,7 +86,7 @@ class ReferenceExecutable:
     def run(self, inputs: Mapping[str, Events], steps: int, record: Record) -> Result:
         """Run `steps` steps of the written network from the current state."""
         began = time.perf_counter()
-        log = _Log(self.net, steps, record)
+        log = _Log(self.net, self.now, steps, record)
         rasters = {name: events.raster().reshape(steps, -1) for name, events in inputs.items()}
         for step in range(self.now, self.now + steps + self.net.max_lag):
             for name, node in self.net.nodes.items():
@@ -92,6 +102,7 @@ class ReferenceExecutable:
                     log.add_weights(name, t, self.plastic)
             self._forget(step)
         self.now += steps
+        check_numbers(self.net, self.state)
         return log.result(time.perf_counter() - began)
 
     def _update(self, name: str, step: int, log: _Log) -> Array:
@@ -153,8 +164,8 @@ class ReferenceExecutable:
 class _Log:
     """Collects what was asked for, and counts everything."""
 
-    def __init__(self, net: Network, steps: int, record: Record) -> None:
-        self.net, self.steps, self.record = net, steps, record
+    def __init__(self, net: Network, start: int, steps: int, record: Record) -> None:
+        self.net, self.start, self.steps, self.record = net, start, steps, record
         self.rasters = {name: np.zeros((steps, net.nodes[name].size), np.int64) for name in record.spikes}
         self.traces: dict[tuple[str, str], list[Array]] = {key: [] for key in record.states}
         self.spikes = dict.fromkeys(net.nodes, 0)
@@ -168,13 +179,13 @@ class _Log:
 
     def add_states(self, name: str, t: int, state: Mapping[str, Array]) -> None:
         for key, trace in self.traces.items():
-            if key[0] == name and (t + 1) % self.record.every == 0:
+            if key[0] == name and (self.start + t + 1) % self.record.every == 0:
                 trace.append(state[key[1]])
 
     def add_weights(self, name: str, t: int, plastic: Mapping[str, PlasticSynapses]) -> None:
         for key, trace in self.traces.items():
             learning = key[0] in plastic and self.net.projections[key[0]].post == name
-            if learning and (t + 1) % self.record.every == 0:
+            if learning and (self.start + t + 1) % self.record.every == 0:
                 trace.append(plastic[key[0]].weights.copy())
 
     def add_events(self, projection: Projection, step: int, past: Mapping[int, Array]) -> None:

@@ -7,10 +7,11 @@ winner learns its image by STDP, and a threshold that rises with each spike give
 after learning, to find out which digit each neuron has come to stand for.
 
 An image is shown in three phases. Each of the 8 x 8 pixels has an ON cell and an OFF cell, which send one spike each: ON cells
-of bright pixels and OFF cells of dark ones early, the others late, each at a random moment of its phase. Between the two, a slow
-common excitation lets the neuron spike first whose weights fit best; it silences the others. So its early cells are "before" and
-gain weight, its late cells are "after" and lose it: the weight of a cell grows with the probability that it is early in images
-that the neuron wins. Each image has as many early as late cells, which keeps a neuron's weights balanced without normalisation.
+of bright pixels and OFF cells of dark ones early, the others late, each at a random moment of its phase. Between the two, a
+slow common excitation lets the neuron spike first whose weights fit best; it silences the others. So its early cells are
+"before" and gain weight, its late cells are "after" and lose it: the weight of a cell grows with the probability that it is
+early in images that the neuron wins. Each image has as many early as late cells, which keeps the weights of a neuron balanced
+without any normalisation.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ RULE = nc.STDP(tau_pre=40e-3, tau_post=40e-3, a_plus=0.05, a_minus=0.05, bound="
 
 
 def split(seed: int, train: int | None = None) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    """scikit-learn's 1797 digits, pixels bright or dark, with labels: two thirds (or `train` of these), and the held-out third."""
+    """scikit-learn's digits, pixels bright or dark, with labels: two thirds (or `train` of these), and the held-out third."""
     images, labels = load_digits(return_X_y=True)
     order = np.random.default_rng(seed).permutation(len(images))
     images, labels = images[order] > 8, labels[order]

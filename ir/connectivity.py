@@ -13,6 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
+from neurocomp.ir.distributions import Distribution, Uniform
 from neurocomp.ir.errors import ModelError
 
 Floats = NDArray[np.float64]
@@ -21,6 +22,7 @@ Ints = NDArray[np.int64]
 
 def frozen_array(values: Any, dtype: type[np.generic] | None = np.float64) -> NDArray[Any]:
     """A private, read-only, C-contiguous copy. Numbers that would be cut to fit the dtype are refused."""
+    refuse_distribution(values)
     given = np.asarray(values)
     if dtype is not None and given.dtype.kind == "c":
         raise ModelError("complex numbers do not fit here; give real ones")
@@ -31,6 +33,17 @@ def frozen_array(values: Any, dtype: type[np.generic] | None = np.float64) -> ND
     array = np.array(values, dtype=dtype, order="C")
     array.setflags(write=False)
     return array
+
+
+def refuse_distribution(*given: Any) -> None:
+    """Refuse `nc.Uniform` and `nc.Normal` where arrays are needed."""
+    for values in given:
+        if isinstance(values, Distribution):
+            name, draw = type(values).__name__, "uniform" if isinstance(values, Uniform) else "normal"
+            raise ModelError(
+                f"nc.{name} is for parameters and initial values; weights are arrays: draw them with NumPy, as in "
+                f"np.random.default_rng(0).{draw}(..., size=(n_post, n_pre))"
+            )
 
 
 class Connectivity(ABC):
@@ -111,6 +124,7 @@ class Dense(Connectivity):
     kind = "Dense"
 
     def __init__(self, weights: ArrayLike, bias: ArrayLike | None = None, columns: ArrayLike | None = None) -> None:
+        refuse_distribution(weights, bias)
         self.weights = frozen_array(weights)
         if self.weights.ndim != 2:
             raise ModelError(f"Dense weights have shape (n_post, n_pre); got {self.weights.shape}")
@@ -188,6 +202,7 @@ class Sparse(Connectivity):
             raise ModelError("Sparse triples need shape=(n_post, n_pre)")
         self.n_post, self.n_pre = int(shape[0]), int(shape[1])
         self.post, self.pre = frozen_array(post, np.int64), frozen_array(pre, np.int64)
+        refuse_distribution(data, bias)
         values = np.asarray(data, np.float64)
         if values.ndim and values.shape != self.post.shape:
             raise ModelError(f"Sparse: {values.shape} weights for {self.post.shape} post indices; each synapse needs both")
@@ -219,6 +234,7 @@ class OneToOne(Connectivity):
     kind = "OneToOne"
 
     def __init__(self, weights: ArrayLike = 1.0, size: int | None = None, bias: ArrayLike | None = None) -> None:
+        refuse_distribution(weights, bias)
         array = np.asarray(weights, np.float64)
         self.size = size if size is not None else (array.size if array.ndim else None)
         if self.size is None:

@@ -103,3 +103,7 @@ class FileFormatError(NeurocompError, ValueError):
 
 class BackendError(NeurocompError, RuntimeError):
     """A backend failed while running (for example: the Lava child died or ran out of time)."""
+
+
+class NotANumberWarning(UserWarning):
+    """A state became NaN during a run."""

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from keyword import iskeyword
 
 from neurocomp.ir.errors import EquationError
 
@@ -42,6 +43,8 @@ FUNCTIONS: Mapping[str, tuple[int, str]] = {
     "shift": (2, "loihi"),
 }
 
+FUNCTIONS_MEANT: Mapping[str, str] = dict.fromkeys(("heaviside", "int", "bool", "float"), "where(condition, 1.0, 0.0)")
+NAMES_MEANT: Mapping[str, str] = {"xi": "randn() / sqrt(dt)", "pi": "3.141592653589793"}
 RANDOM = ("rand", "randn", "poisson")  # a fresh draw for each neuron, step and place in the program
 MAX_POWER = 8  # x**k with a whole k up to this is multiplied out
 
@@ -61,7 +64,13 @@ _COMPARE: Mapping[type[ast.cmpop], str] = {
     ast.Eq: "==",
     ast.NotEq: "!=",
 }
+_OTHER_SIGNS: Mapping[type[ast.operator], tuple[str, str]] = {
+    ast.BitXor: ("^", "**"),
+    ast.BitAnd: ("&", "and"),
+    ast.BitOr: ("|", "or"),
+}
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+AUGMENTED = ("+", "-", "*", "/")  # operators that may stand before the = of an assignment
 MAX_DEPTH = 200  # of nested operators and calls: every walk over a tree is recursive
 _DERIVATIVE = re.compile(r"d([A-Za-z][A-Za-z0-9_]*)/dt\s*=\s*")
 
@@ -215,8 +224,15 @@ def number_draws(expr: Expr, sites: Iterator[int]) -> Expr:
 
 def check_identifier(name: str, what: str) -> None:
     """Refuse names that are not plain ASCII identifiers (they end up in generated code and in file keys)."""
-    if not _IDENTIFIER.match(name):
+    if not isinstance(name, str) or not _IDENTIFIER.match(name):
         raise EquationError(f"{what} '{name}' is not a valid name: use letters, digits and _, starting with a letter")
+
+
+def check_parameter(name: str, what: str) -> None:
+    """Refuse names that equations cannot use, also Python's keywords."""
+    check_identifier(name, what)
+    if iskeyword(name):
+        raise EquationError(f"{what} '{name}' is a keyword of Python, so equations cannot name it; rename it, as in '{name}_'")
 
 
 def parse_condition(text: str, arithmetic: str = "float") -> Expr:
@@ -238,15 +254,21 @@ def parse_expression(text: str, arithmetic: str = "float") -> Expr:
 
 
 def parse_statements(text: str, arithmetic: str = "float") -> tuple[Assign, ...]:
-    """Parse assignments separated by newlines or semicolons: `v = v_reset; w = w + b`."""
+    """Parse assignments separated by newlines or semicolons: `v = v_reset; w = w + b`, the latter also as `w += b`."""
     result: list[Assign] = []
     for line in _lines(text):
         target, separator, value = line.partition("=")
         if not separator or value.startswith("="):
             raise EquationError("expected an assignment `name = expression`", line)
-        check_identifier(target.strip(), "assigned variable")
+        operator, end = target[-1:], len(target) - 1  # of `w += b`, which is w = w + (b)
+        augmented = operator in AUGMENTED
+        name = (target[:end] if augmented else target).strip()
+        check_identifier(name, "assigned variable")
+        if operator == "/" and arithmetic == "loihi":
+            raise EquationError(f"'/' does not exist in {arithmetic} arithmetic", line, end)
         start = len(line) - len(value.lstrip())
-        result.append(Assign(target.strip(), _number(line, start, arithmetic), line, start))
+        number = _number(line, start, arithmetic)
+        result.append(Assign(name, Binary(operator, Name(name), number, end) if augmented else number, line, start))
     return tuple(result)
 
 
@@ -254,7 +276,11 @@ def parse_equations(text: str, arithmetic: str = "float") -> tuple[Assign, ...]:
     """Parse differential equations `dx/dt = expression`, one a line, into (state, right-hand side)."""
     result: list[Assign] = []
     for line in _lines(text):
-        match = _DERIVATIVE.match(line)
+        match, colon = _DERIVATIVE.match(line), line.find(":")
+        if colon >= 0 and line[colon + 1 : colon + 2] != "=":
+            cure = f"leave '{line[colon:]}' out; the state's unit follows from those of the parameters"
+            cure = cure if match else f"declare it in parameters={{'{line[:colon].strip()}': unit}}"
+            raise EquationError(f"units are not written here: {cure}", line, colon)
         if match is None:
             raise EquationError("expected a differential equation `dx/dt = expression`", line)
         state = match.group(1)
@@ -314,6 +340,9 @@ def _convert(node: ast.expr, source: str, start: int, arithmetic: str, depth: in
     def fail(message: str) -> EquationError:
         return EquationError(message, source, column)
 
+    def text(part: ast.expr) -> str:
+        return source[start + part.col_offset : start + (part.end_col_offset or 0)]
+
     def between(left: ast.expr, symbol: str) -> int:
         return source.find(symbol, start + (left.end_col_offset or 0))
 
@@ -353,6 +382,16 @@ def _convert(node: ast.expr, source: str, start: int, arithmetic: str, depth: in
             return Binary(symbol, sub(left), sub(right), between(left, symbol))
         case ast.BinOp(left=left, op=ast.Pow(), right=right) if arithmetic == "float":
             return _power(sub(left), sub(right), between(left, "**"))
+        case ast.BinOp(left=left, op=op) if type(op) in _OTHER_SIGNS:
+            symbol, instead = _OTHER_SIGNS[type(op)]
+            instead = "a product" if symbol == "^" and arithmetic == "loihi" else instead
+            raise EquationError(f"'{symbol}' does not exist here; write {instead}", source, between(left, symbol))
+        case ast.Compare(left=left, ops=ops, comparators=rights) if len(ops) > 1 and all(type(op) in _COMPARE for op in ops):
+            pairs = zip((left, *rights), ops, rights, strict=False)
+            instead = " and ".join(f"{text(one)} {_COMPARE[type(op)]} {text(two)}" for one, op, two in pairs)
+            raise fail(f"comparisons cannot be chained; write {instead}")
+        case ast.IfExp(test=test, body=body, orelse=other):
+            raise fail(f"'if' does not exist here; write where({text(test)}, {text(body)}, {text(other)})")
         case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _COMPARE:
             symbol = _COMPARE[type(op)]
             return Compare(symbol, sub(left), sub(right), between(left, symbol))
@@ -371,5 +410,10 @@ def _convert(node: ast.expr, source: str, start: int, arithmetic: str, depth: in
             parsed = tuple(sub(arg, function == "where" and k == 0) for k, arg in enumerate(args))
             return Call(function, parsed, column=column)
         case ast.Call(func=ast.Name(id=function)):
-            raise fail(f"unknown function '{function}'; known are {', '.join(sorted(FUNCTIONS))}")
+            meant = f"write {FUNCTIONS_MEANT[function]}; " if function in FUNCTIONS_MEANT else ""
+            meant = meant.replace(".0", "") if arithmetic == "loihi" else meant
+            known = sorted(name for name, (_, needs) in FUNCTIONS.items() if needs in ("any", arithmetic))
+            raise fail(f"unknown function '{function}'; {meant}known are {', '.join(known)}")
+        case ast.Call(func=ast.Attribute(attr=function)) if function in FUNCTIONS:
+            raise fail(f"functions have no prefix here; write {function}(...)")
     raise fail(f"{type(node).__name__} is not part of the equation language")

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
-from typing import Any, TypeVar
+from numbers import Integral, Real
+from typing import Any, NoReturn, TypeVar
 
 from neurocomp.ir import units
 from neurocomp.ir.errors import EquationError, ModelError
 from neurocomp.ir.expressions import (
     FUNCTIONS,
+    NAMES_MEANT,
     Assign,
     Expr,
     check_identifier,
+    check_parameter,
     name_nodes,
     names,
     one_line,
@@ -50,8 +53,9 @@ class NeuronModel:
     resets: name -> assignments carried out where the neuron spiked; the first is the default rule.
     refractory: states that stay as they are during an absolute refractory period; the model then takes `t_ref` (s).
     initial: state -> where it starts unless the user says otherwise, an expression of the parameters, dt and random
-        draws (default 0).
+        draws (default 0), or a number in the state's SI unit.
     constraints: conditions on the parameters that `verify` checks for every neuron.
+    cautions: condition on the parameters and dt -> what a user should know where it holds, a warning when it is compiled.
     """
 
     name: str
@@ -72,11 +76,13 @@ class NeuronModel:
     refractory: tuple[str, ...] = ()
     initial: Mapping[str, str] = field(default_factory=dict)
     max_payload: int = DEFAULT_PAYLOAD
+    cautions: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_identifier(self.name, "model name")
+        self._check_kinds()
         for parameter in self.parameters:
-            check_identifier(parameter, f"model {self.name}: parameter")
+            check_parameter(parameter, f"model {self.name}: parameter")
             if parameter in self._reserved | ARGUMENTS | {*self.inputs}:
                 raise EquationError(f"model {self.name}: '{parameter}' is a reserved name; rename the parameter")
         if bool(self.equations.strip()) == bool(self.step.strip()):
@@ -86,12 +92,72 @@ class NeuronModel:
         if self.payload and self.spike is None:
             raise EquationError(f"model {self.name}: a payload needs a spike condition that sends it")
         self._check_inputs()
+        numbers = self._initial_numbers()
         self._check_names()
+        self._write_units(numbers)
         units.check(self)
+
+    def _check_kinds(self) -> None:
+        examples = {
+            "parameters": "{'tau': 's'}",
+            "resets": "{'value': 'v = 0.0'}",
+            "defaults": "{'tau': 10e-3}",
+            "initial": "{'v': 0.0}",
+        }
+        for argument, example in examples.items():
+            if not isinstance(given := getattr(self, argument), Mapping):
+                self._refuse(argument, f"is a mapping, such as {example}", given)
+        for argument in ("receptors", "refractory", "constraints"):
+            given = getattr(self, argument)
+            if not isinstance(given, tuple | list) or not all(isinstance(x, str) for x in given):
+                self._refuse(
+                    argument,
+                    f"is a tuple of texts, such as ({given!r},)" if isinstance(given, str) else "is a tuple of texts",
+                    given,
+                )
+        for argument in ("equations", "step", "before", "after", "payload"):
+            if not isinstance(given := getattr(self, argument), str):
+                self._refuse(argument, "is text", given)
+        if not isinstance(self.spike, str | None):
+            self._refuse("spike", "is a condition as text, such as 'v > v_threshold', or None", self.spike)
+        for rule, text in self.resets.items():
+            if not isinstance(text, str):
+                self._refuse(f"resets['{rule}']", "is text, such as 'v = 0.0'", text)
+        for name, unit in self.parameters.items():
+            if not isinstance(unit, str):
+                self._refuse(f"parameters['{name}']", "is the unit as text, such as 's' or '' (values go into defaults=)", unit)
+
+    def _refuse(self, argument: str, wanted: str, given: Any) -> NoReturn:
+        raise EquationError(f"model {self.name}: {argument} {wanted}; got {given!r:.60}")
+
+    def _initial_numbers(self) -> dict[str, str]:
+        """The states whose initial value is a number, which becomes text."""
+        numbers: dict[str, str] = {}
+        for state, given in self.initial.items():
+            if isinstance(given, Real) and not isinstance(given, bool):
+                numbers[state] = repr(int(given) if isinstance(given, Integral) else float(given))
+            elif not isinstance(given, str):
+                cure = "text or a number (arrays and distributions are given where the model is used)"
+                self._refuse(f"initial['{state}']", f"is {cure}", given)
+        if numbers:
+            object.__setattr__(self, "initial", {**self.initial, **numbers})
+        return numbers
+
+    def _write_units(self, numbers: Mapping[str, str]) -> None:
+        """Give initial values that are numbers the unit of their state, as far as the equations tell."""
+        if not numbers:
+            return
+        initial = dict(self.initial)
+        object.__setattr__(self, "initial", {state: text for state, text in initial.items() if state not in numbers})
+        for state, unit in units.of(self).items():
+            text = unit.replace("^", "**")
+            if state in numbers and unit not in ("", "?") and {*names(parse_number(text))} <= units.unit_names(self):
+                initial[state] = f"{numbers[state]}*{text}"
+        object.__setattr__(self, "initial", initial)
 
     def _check_inputs(self) -> None:
         for receptor in self.receptors:
-            check_identifier(receptor, f"model {self.name}: receptor")
+            check_parameter(receptor, f"model {self.name}: receptor")
             if receptor in self._reserved or self.receptors.count(receptor) > 1:
                 raise EquationError(f"model {self.name}: receptor '{receptor}' is a reserved name or given twice; rename it")
         if self.receptors and self.arithmetic == "loihi":
@@ -120,8 +186,10 @@ class NeuronModel:
             if name.id in self.known_names:
                 problem = f"'{name.id}' is not a parameter"
             else:
+                meant = NAMES_MEANT.get(name.id)
+                hint = f" (write {meant})" if meant else units.hint(self, name.id)
                 problem = (
-                    f"unknown name '{name.id}'{units.hint(self, name.id)}; states are {', '.join(self.state)}, "
+                    f"unknown name '{name.id}'{hint}; states are {', '.join(self.state)}, "
                     f"parameters {', '.join(self.parameters)}, inputs {', '.join(self.inputs)}"
                 )
             raise EquationError(f"model {self.name}, {where}: {problem}", source, name.column)
@@ -226,7 +294,9 @@ class NeuronModel:
         if t_ref is not None and "t_ref" not in self.parameters:
             return refractory(self)(reset=reset, integrator=integrator, initial=initial, t_ref=t_ref, **parameters)
         parameters |= {} if t_ref is None else {"t_ref": t_ref}
-        return Neuron(self, self._complete(parameters), self._reset(reset), integrator, self._initial(initial or {}))
+        return Neuron(
+            self, self._complete(parameters), self._reset(reset), integrator, self._initial({} if initial is None else initial)
+        )
 
     def _complete(self, given: Mapping[str, Any]) -> dict[str, Any]:
         for name in given:
@@ -241,12 +311,15 @@ class NeuronModel:
     def _reset(self, reset: str | None) -> str | None:
         if reset is None:
             return next(iter(self.resets), None)
-        if reset not in self.resets:
+        if not isinstance(reset, str) or reset not in self.resets:
             known = ", ".join(f"'{name}'" for name in self.resets) or "none, as it does not spike"
-            raise ModelError(f"{self.name} has no reset '{reset}'; it has {known}")
+            raise ModelError(f"{self.name} has no reset {reset!r:.60}; it has {known}")
         return reset
 
     def _initial(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        if not isinstance(given, Mapping):
+            example = f"{{'{self.state[0]}': {given!r:.60}}}"
+            raise ModelError(f"{self.name}: initial is a mapping of states to values, such as {example}; got {given!r:.60}")
         for name in given:
             if name not in self.state:
                 raise ModelError(f"{self.name} has no state '{name}'; it has {', '.join(self.state)}")
@@ -313,6 +386,7 @@ def refractory(model: NeuronModel) -> NeuronModel:
         spike=f"waits <= 0.0 and ({model.spike})",
         resets={name: f"{rule}; refractory = round(t_ref / dt)" for name, rule in model.resets.items()},
         constraints=(*model.constraints, "t_ref >= 0"),
+        cautions={**model.cautions, "t_ref > 0 and round(t_ref / dt) < 1": "t_ref is at most half a step, so it is none"},
         refractory=(),
         description=f"{model.description}; with an absolute refractory period",
     )

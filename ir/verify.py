@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from neurocomp.ir.errors import Problem, VerificationError
-from neurocomp.ir.expressions import parse_condition
+from neurocomp.ir.expressions import names, parse_condition
 from neurocomp.ir.network import Input, LoihiSynapse, Network, Population, Projection
 from neurocomp.ir.plasticity import Plasticity
 from neurocomp.ir.printers.numpy import numpy_value
@@ -120,7 +120,19 @@ def _receptors(net: Network) -> Iterator[Problem]:
                 projection.name,
                 f"a bias onto receptor '{projection.receptor}' is not possible; give '{projection.post}' a current",
             )
+    for projection in net.projections.values():
+        target = net.nodes.get(projection.post)
+        units = target.neuron.model.units if isinstance(target, Population) and projection.receptor else {}
+        weights = projection.connectivity.weights
+        if units.get(projection.receptor) == "S" and weights.size and weights.min() < 0:
+            yield Problem(
+                projection.name,
+                f"weight {weights.min():g} onto receptor '{projection.receptor}' is a negative conductance; inhibition is positive "
+                f"weights onto another receptor ({', '.join(x for x in units if x in target.neuron.model.receptors)})",  # type: ignore[union-attr]
+            )
     for population in net.populations.values():
+        if not population.neuron.model.listens and np.any(np.asarray(population.bias) != 0):
+            yield Problem(population.name, f"a source ({population.neuron.model.name}) takes no bias; it has no input")
         if population.neuron.model.receptors and np.any(np.asarray(population.bias) != 0):
             yield Problem(population.name, "a population with receptors takes no bias; use a parameter of its model")
 
@@ -229,9 +241,8 @@ def _constraints(population: Population) -> Iterator[Problem]:
         if not holds.all():
             worst = int(np.argmin(holds.ravel()))
             where = f" at neuron {worst}" if holds.ndim else ""
-            shown = ", ".join(
-                f"{k} = {_first(v.ravel()[worst:] if v.ndim else v)}" for k, v in values.items() if k in constraint
-            )
+            used = {*names(model.parse(parse_condition, constraint))}
+            shown = ", ".join(f"{k} = {_first(v.ravel()[worst:] if v.ndim else v)}" for k, v in values.items() if k in used)
             yield Problem(population.name, f"{model.name} needs {constraint}, but {shown}{where}")
 
 

@@ -430,7 +430,7 @@ cdef class Engine:
 
         inputs: index -> (offsets (steps + 1,) int64, ids int32, payload int32 or None), events sorted by step.
         record: indices of populations whose spikes to return, as index -> (times, ids, payloads or None).
-        traces: (index, state number, array (steps // every, size)) to fill, a row after every `every`-th step.
+        traces: (index, state number, array (rows, size)) to fill, a row after every `every`-th step since the reset.
         weights: (index of a plastic projection, arrays to fill): one of (steps // every, *shape of its weights) where it is all-to-all,
         else one a thread of (steps // every, its synapses).
         counts: spikes per node. events: synaptic events per projection, in the order they were added.
@@ -453,7 +453,7 @@ cdef class Engine:
         cdef int i, k
         self.seal()
         held = self._prepare(steps, inputs, record, traces)
-        self._prepare_weights(steps // self.loop.every, weights)
+        self._prepare_weights(self._rows(steps), weights)
         self.loop.steps, self.loop.stop_at, self.loop.failed = steps, 2**62, 0
         self.loop.barrier.waiting = self.loop.barrier.phase = 0
         self._start_helpers()
@@ -471,6 +471,10 @@ cdef class Engine:
         counts = [sum([self.loop.nodes[i].total[k] for k in range(self.loop.threads)]) for i in range(self.loop.n_nodes)]
         events = [sum([self.loop.projections[i].events[k] for k in range(self.loop.threads)]) for i in range(self.loop.n_projections)]
         return spikes, counts, events
+
+    def _rows(self, int64_t steps):
+        """Rows of a trace over the next steps."""
+        return (self.loop.now + steps) // self.loop.every - self.loop.now // self.loop.every
 
     cdef _take_errors(self):
         """What updates in Python have met is pending, unless a signal handler raised first."""
@@ -518,8 +522,8 @@ cdef class Engine:
             dtype = np.int64 if node.integer else np.float64
             if not 0 <= k < node.n_state:
                 raise IndexError(f"state {k} is outside 0..{node.n_state - 1}")
-            if array.dtype != dtype or array.shape != (steps // self.loop.every, node.size) or not array.flags.carray:
-                shape = (steps // self.loop.every, node.size)
+            if array.dtype != dtype or array.shape != (self._rows(steps), node.size) or not array.flags.carray:
+                shape = (self._rows(steps), node.size)
                 raise ValueError(f"a trace must be a writable contiguous {dtype.__name__} array of {shape}")
             held.append(array)
             node.traces[k] = <void*><uintptr_t>array.__array_interface__["data"][0]

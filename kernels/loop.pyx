@@ -198,6 +198,11 @@ cdef void deliver(Loop* loop, int index, int k, int64_t step) noexcept nogil:
                     <int32_t*>post.acc, <int32_t*>post.scratch, at_receptor + lo, at_receptor + hi, projection.shift)
 
 
+cdef inline int64_t trace_row(Loop* loop, int64_t t) noexcept nogil:
+    """The row of this run's traces for its step t: they are kept after every `every`-th step since the reset."""
+    return (loop.now + t + 1) // loop.every - loop.now // loop.every - 1
+
+
 cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept nogil:
     """Update thread k's neurons of a population, chunk by chunk, and put their spikes into the ring."""
     cdef Node* node = &loop.nodes[index]
@@ -236,8 +241,8 @@ cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept
             count += compact(fired, sent, n, j, ids + count, payload + count if node.graded else NULL)
         j += n
     for i in range(node.n_state):
-        if node.traces[i] != NULL and (t + 1) % loop.every == 0:
-            memcpy(<char*>node.traces[i] + 8 * (t // loop.every * node.size + lo), <char*>node.state[i] + 8 * lo, 8 * (hi - lo))
+        if node.traces[i] != NULL and (loop.now + t + 1) % loop.every == 0:
+            memcpy(<char*>node.traces[i] + 8 * (trace_row(loop, t) * node.size + lo), <char*>node.state[i] + 8 * lo, 8 * (hi - lo))
     node.counts[slot * loop.threads + k] = count
     node.total[k] += count
     if node.record and count and log_spikes(&node.logs[k], ids, payload, count, t):
@@ -275,8 +280,8 @@ cdef void learn(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept 
         at = mine * post.size + post.bounds[k]
         learn_spikes(&projection.learning, block, post.ids + at, post.counts[mine * loop.threads + k])
         take_reward(loop, projection, block, step)
-        if block.trace != NULL and (t + 1) % loop.every == 0:
-            keep_weights(block, t // loop.every)
+        if block.trace != NULL and (loop.now + t + 1) % loop.every == 0:
+            keep_weights(block, trace_row(loop, t))
 
 
 cdef void take_reward(Loop* loop, Projection* projection, Block* block, int64_t step) noexcept nogil:

@@ -162,6 +162,8 @@ def conform(
     for target, program in compiled.programs.items():
         began = time.perf_counter()
         recordings = _run(program, inputs, steps, record)
+        if states and recordings:
+            recordings = [*recordings[:-1], _with_weights(program, recordings[-1])]
         seconds = time.perf_counter() - began
         baseline = baseline or recordings
         found = _batch_differences(baseline, recordings, order) if recordings is not baseline else []
@@ -179,6 +181,13 @@ def conform(
 
 
 # -------------------------------------------------------------------------------------------------------------- inside
+
+
+def _with_weights(program: Program, recording: Recording) -> Recording:
+    """The recording with what plastic projections have learned at its end, as one more row of states."""
+    plastic = (name for name, x in program.lowered.projections.items() if x.learning is not None)
+    learned = {f"{name}.w": program.weights(name)[None] for name in plastic}
+    return replace(recording, states={**recording.states, **learned})
 
 
 @dataclass

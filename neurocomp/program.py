@@ -124,9 +124,9 @@ class Program:
         return self._go_on(events, steps, what)
 
     def _go_on(self, events: Mapping[str, Events], steps: int, what: base.Record) -> Recording:
-        result = self._executable.run(events, steps, what)
+        result, start = self._executable.run(events, steps, what), self._now
         self._now += steps
-        return from_result(result, steps, self.network.dt, what.every)
+        return from_result(result, steps, self.network.dt, what.every, start)
 
     def prepare(
         self,

@@ -19,8 +19,9 @@ class Recording:
     """The result of a run.
 
     spikes: node name -> `Events` (times in steps, ids, `raster()`, `counts()`). states: "population.state" -> float64 (int64
-    on Loihi arithmetic) array (steps // every, *shape), the state after update and reset of every `every`-th step; `times` has
-    when. counters: exact event counts. dt: seconds per step. seconds: wall time of the run.
+    on Loihi arithmetic) array (rows, *shape), the state after update and reset of every `every`-th step since the last
+    reset; `times` has when. start: steps since the reset at which the run began; times of spikes are counted from there.
+    counters: exact event counts. dt: seconds per step. seconds: wall time of the run.
     """
 
     spikes: Mapping[str, Events]
@@ -30,11 +31,13 @@ class Recording:
     dt: float
     seconds: float
     every: int = 1
+    start: int = 0
 
     @property
     def times(self) -> NDArray[np.float64]:
-        """(steps // every,) seconds after the start of the run at which the rows of `states` were taken."""
-        return np.asarray(np.arange(self.every, self.steps + 1, self.every) * self.dt, np.float64)
+        """Seconds since the last reset at which the rows of `states` were taken: after every `every`-th step."""
+        first = (self.start // self.every + 1) * self.every
+        return np.asarray(np.arange(first, self.start + self.steps + 1, self.every) * self.dt, np.float64)
 
     def __getitem__(self, key: str) -> Any:
         """`recording["h"]`: spikes of h; `recording["h.v"]`: the trace of v."""
@@ -47,7 +50,8 @@ class Recording:
 
     def save(self, path: str | Path) -> Path:
         """Write spikes, states and counters to an `.npz` of plain arrays (no pickle)."""
-        arrays: dict[str, Any] = {"steps": np.int64(self.steps), "dt": np.float64(self.dt), "every": np.int64(self.every)}
+        numbers = {"steps": self.steps, "every": self.every, "start": self.start}
+        arrays: dict[str, Any] = {"dt": np.float64(self.dt)} | {name: np.int64(x) for name, x in numbers.items()}
         for name, events in self.spikes.items():
             arrays[f"spikes/{name}/times"], arrays[f"spikes/{name}/ids"] = events.times, events.ids
             arrays[f"spikes/{name}/shape"] = np.array(events.shape)
@@ -74,7 +78,7 @@ class Recording:
         return "\n".join(lines)
 
 
-def from_result(result: Result, steps: int, dt: float, every: int = 1) -> Recording:
+def from_result(result: Result, steps: int, dt: float, every: int = 1, start: int = 0) -> Recording:
     """A backend's result as a recording."""
     states = {f"{name}.{state}": trace for (name, state), trace in result.states.items()}
-    return Recording(result.spikes, states, result.counters, steps, dt, result.seconds, every)
+    return Recording(result.spikes, states, result.counters, steps, dt, result.seconds, every, start)

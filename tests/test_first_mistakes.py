@@ -14,6 +14,7 @@ import scipy.sparse as sp
 
 import neurocomp as nc
 from neurocomp.ir.errors import PrecisionWarning
+from neurocomp.ir.expressions import parse_expression, parse_statements
 
 
 def pair():
@@ -284,3 +285,201 @@ def test_a_current_that_can_wrap_is_refused_until_it_is_accepted():
     text = nc.compile(net, "reference", accept_wrap=True).explain()
     assert "[loihi] calm: range of u -> within 24 bits (proven" in text
     assert "[loihi] loud: range of u -> not proven (worst case: neuron 0 can reach 209715200" in text
+
+
+def neuron(**changes):
+    given = {
+        "parameters": {"tau": "s"},
+        "equations": "dv/dt = (a - v) / tau",
+        "spike": "v > 1.0",
+        "resets": {"value": "v = 0.0"},
+    }
+    return nc.NeuronModel("Mine", **{**given, **changes})
+
+
+def rule(**changes):
+    given = {"parameters": {"tau": "s", "up": "w"}, "pre": {"x": nc.Trace("tau")}, "on_post": "w = w + up * x"}
+    return nc.PlasticityRule("Mine", **{**given, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"parameters": ["tau"]}, ["parameters", "{'tau': 's'}", "['tau']"]),
+        ({"parameters": {"tau": 0.01}}, ["parameters['tau']", "'s'", "defaults=", "0.01"]),
+        ({"parameters": {"tau": "s", "lambda": ""}}, ["'lambda'", "keyword", "rename", "'lambda_'"]),
+        ({"resets": "v = 0.0"}, ["resets", "{'value': 'v = 0.0'}"]),
+        ({"resets": {"value": 0.0}}, ["resets['value']", "text", "0.0"]),
+        ({"defaults": [0.01]}, ["defaults", "{'tau': 10e-3}"]),
+        ({"initial": 3}, ["initial", "mapping", "got 3"]),
+        ({"initial": {"v": np.zeros(3)}}, ["initial['v']", "text or a number", "where the model is used"]),
+        ({"initial": {"v": True}}, ["initial['v']", "True"]),
+        ({"spike": True}, ["spike", "'v > v_threshold'", "True"]),
+        ({"equations": None, "step": "v = a"}, ["equations is text", "None"]),
+        ({"equations": "", "step": ["v = a"]}, ["step is text", "['v = a']"]),
+        ({"before": 1}, ["before is text", "got 1"]),
+        ({"after": 1}, ["after is text", "got 1"]),
+        ({"payload": 2}, ["payload is text", "got 2"]),
+        ({"receptors": "exc"}, ["receptors", "('exc',)"]),
+        ({"refractory": "v"}, ["refractory", "('v',)"]),
+        ({"constraints": "tau > 0"}, ["constraints", "('tau > 0',)"]),
+        ({"equations": "dv/dt = (a - v) / tau : volt"}, ["units are not written here", "leave ': volt' out"]),
+        ({"equations": "dv/dt = (a - v) / tau\nI : amp"}, ["units are not written here", "parameters={'I': unit}"]),
+        ({"equations": "dv/dt = (a - v + xi) / tau"}, ["'xi'", "randn() / sqrt(dt)"]),
+        ({"equations": "dv/dt = (a - v + sin(2 * pi * t / tau)) / tau"}, ["'pi'", "3.141592653589793"]),
+    ],
+)
+def test_neuron_models(changes, words):
+    with pytest.raises(nc.errors.EquationError) as caught:
+        neuron(**changes)
+    assert str(caught.value).startswith("model Mine")
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: nc.LIF(tau=0.01, initial=3), ["LIF: initial is a mapping", "{'v': 3}"]),
+        (lambda: nc.LIF(tau=0.01, initial=np.zeros(3)), ["LIF: initial is a mapping"]),
+        (lambda: nc.LIF(tau=0.01, reset={"v": 0}), ["LIF has no reset {'v': 0}", "'value'"]),
+    ],
+)
+def test_neuron_values(call, words):
+    with pytest.raises(nc.errors.ModelError) as caught:
+        call()
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("given", [-0.065, np.float32(-0.065), "-65*mV"])
+def test_numbers_in_initial_are_in_si_units(given):
+    parameters, equations = {"tau": "s", "v_leak": "V", "r": "ohm"}, "dv/dt = (v_leak - v + r * a) / tau"
+    model = nc.NeuronModel("Cell", parameters=parameters, equations=equations, initial={"v": given})
+    assert model.units["v"] == "V"
+    net = nc.Network("cell", dt=1e-3)
+    net.population("y", model(tau=10e-3, v_leak=float(given) if not isinstance(given, str) else -0.065, r=1.0), 1)
+    assert nc.compile(net, "reference").run({}, 1, ["y.v"])["y.v"][0, 0] == pytest.approx(-0.065, rel=1e-7)
+
+
+def test_numbers_in_initial_of_plain_models():
+    assert neuron(initial={"v": 2}).initial == {"v": "2"}
+    assert nc.NeuronModel("P", parameters={"k": ""}, step="v = v * k + a", initial={"v": -1e-30}).initial == {"v": "-1e-30"}
+    with pytest.raises(nc.errors.EquationError, match="'q' is not a state"):
+        neuron(initial={"q": 2.0})
+    with pytest.raises(nc.errors.EquationError, match="unknown name 'q'"):
+        neuron(equations="dv/dt = (a - v + q) / tau", initial={"v": 2.0})
+
+
+def test_numbers_in_initial_of_any_unit():
+    changes = {"parameters": {"tau": "s", "k": "V/s"}, "spike": None, "resets": {}}
+    model = neuron(
+        **changes, equations="dv/dt = k - v / tau\ndrate/dt = k / tau - rate / tau", initial={"rate": 3, "v": "2*mV"}
+    )
+    assert model.units["rate"] == "V/s"
+    assert model.initial == {"rate": "3*V/s", "v": "2*mV"}
+    with pytest.raises(nc.errors.EquationError, match="initial V: cannot start V, which is V"):
+        neuron(**changes, equations="dV/dt = k - V / tau", initial={"V": -65e-3})  # its unit's name is taken
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda x: nc.Dense(x),
+        lambda x: nc.Dense(np.eye(2), bias=x),
+        lambda x: nc.OneToOne(x),
+        lambda x: nc.OneToOne(x, 3),
+        lambda x: nc.Sparse((x, ([0], [0])), (1, 1)),
+        lambda x: nc.Sparse(np.eye(2), bias=x),
+        lambda x: nc.OneToOne(1.0, 3, bias=x),
+    ],
+)
+@pytest.mark.parametrize(("values", "draw"), [(nc.Uniform(0, 1), "uniform"), (nc.Normal(1, 0.1), "normal")])
+def test_distributions_are_no_weights(build, values, draw):
+    with pytest.raises(nc.errors.ModelError, match=rf"nc.{draw.title()} .*weights are arrays.*default_rng\(0\)\.{draw}\("):
+        build(values)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: rule(pre={"x": "tau"}), ["pre['x']", "Trace('tau')"]),
+        (lambda: rule(post={"y": 20e-3}), ["post['y']", "Trace('tau')", "0.02"]),
+        (lambda: rule(pre=nc.Trace("tau")), ["pre is a mapping", "{'x': Trace('tau')}"]),
+        (lambda: rule(parameters=["tau"]), ["parameters is a mapping", "{'tau': 's'}"]),
+        (lambda: rule(synapse={"c": nc.Trace("tau")}), ["synapse['c']", "name of the parameter"]),
+        (lambda: rule(on_post=None), ["on_post is text", "None"]),
+        (lambda: rule(parameters={"tau": "s", "up": "w", "lambda": ""}), ["'lambda'", "keyword"]),
+        (lambda: rule(on_post="w = w + pi"), ["'pi'", "3.14159"]),
+        (lambda: rule()(tau=0.02, up=0.1), ["Mine needs w_min, w_max"]),
+        (lambda: rule()(tau=0.02, w_min=0), ["Mine needs up, w_max"]),
+        (lambda: rule()(taus=0.02, up=0.1, w_min=0, w_max=1), ["'taus'", "did you mean tau?", "w_max"]),
+        (lambda: nc.STDP(A_plus=0.1), ["STDP has no parameter 'A_plus'", "did you mean a_plus?", "pairing"]),
+        (lambda: nc.TripletSTDP(a_plus=0.1), ["TripletSTDP has no parameter 'a_plus'", "a2_plus"]),
+        (lambda: nc.RewardSTDP("r", wmax=0.1), ["RewardSTDP has no parameter 'wmax'", "did you mean w_max?"]),
+    ],
+)
+def test_learning_rules(call, words):
+    with pytest.raises((nc.errors.ModelError, nc.errors.EquationError)) as caught:
+        call()
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "arithmetic", "at"),
+    [
+        ("v ^ 2", ["'^'", "write **"], "float", "^ 2"),
+        ("v ^ 2", ["'^'", "write a product"], "loihi", "^ 2"),
+        ("(v > 1) & (w > 2)", ["'&'", "write and"], "float", "& (w"),
+        ("a < v + 1 < b", ["write a < v + 1 and v + 1 < b"], "float", "a < v"),
+        ("a <= v < b > c", ["write a <= v and v < b and b > c"], "float", "a <="),
+        ("1 + (x * 2 if c > 0 else y)", ["write where(c > 0, x * 2, y)"], "float", "x * 2"),
+        ("heaviside(v)", ["'heaviside'", "where(condition, 1.0, 0.0)", "sqrt"], "float", "heaviside"),
+        ("2 * int(v > 1)", ["'int'", "where(condition, 1.0, 0.0)"], "float", "int"),
+        ("np.exp(v)", ["no prefix", "exp(...)"], "float", "np"),
+    ],
+)
+def test_expressions(text, words, arithmetic, at):
+    with pytest.raises(nc.errors.EquationError) as caught:
+        parse_expression(text, arithmetic)
+    for word in words:
+        assert word in str(caught.value)
+    assert text[caught.value.column :].startswith(at)
+
+
+def test_functions_that_are_listed_exist():
+    for arithmetic, absent in (("float", "decay12"), ("loihi", "tanh")):
+        with pytest.raises(nc.errors.EquationError) as caught:
+            parse_expression("gamma(v)", arithmetic)
+        assert "where" in str(caught.value)
+        assert absent not in str(caught.value)
+
+
+@pytest.mark.parametrize("sign", ["+", "-", "*", "/"])
+def test_augmented_assignments(sign):
+    (short,), (long,) = parse_statements(f"v {sign}= a + b"), parse_statements(f"v = v {sign} (a + b)")
+    assert short == long
+    assert short.source[short.column :] == "a + b"
+    with pytest.raises(nc.errors.EquationError) as caught:
+        parse_statements(f"u = 1; v {sign}= a + gamma(b)")
+    assert caught.value.source[caught.value.column :] == "gamma(b)"
+    with pytest.raises(nc.errors.EquationError, match="unknown name 'q'") as caught:
+        neuron(resets={"value": f"v{sign}=q"})
+    assert caught.value.column == 3
+
+
+def test_augmented_assignments_run_and_have_units():
+    changes = {"parameters": {"tau": "s", "v_leak": "V"}, "equations": "dv/dt = (v_leak - v + a) / tau", "spike": "v > 1*mV"}
+    neuron(**changes, resets={"value": "v -= 1*mV"})
+    with pytest.raises(nc.errors.EquationError, match="cannot subtract") as caught:
+        neuron(**changes, resets={"value": "v -= tau"})
+    assert caught.value.source[caught.value.column :] == "-= tau"
+    with pytest.raises(nc.errors.EquationError, match="'/' does not exist in loihi"):
+        parse_statements("v /= 2", "loihi")
+    results = []
+    for reset in ("v -= 0.5; v *= 2.0", "v = v - 0.5; v = v * 2.0"):
+        net = nc.Network("short", dt=1e-3)
+        net.population("y", neuron(resets={"value": reset})(tau=10e-3), 2, bias=[3.0, 5.0])
+        results.append(nc.compile(net, "reference").run({}, 30, ["y.v"])["y.v"])
+    assert (results[0] == results[1]).all()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.backends.base import Counters, Record, Result, initial_state, readable_state, run_in_turn
+from neurocomp.backends.base import Counters, Record, Result, check_numbers, initial_state, readable_state, run_in_turn
 from neurocomp.backends.cpu import layout
 from neurocomp.backends.cpu.compiled import JIT, Update, update_for
 from neurocomp.backends.cpu.plastic import PlasticArrays, constants_of, rule_of
@@ -41,7 +41,7 @@ class CpuExecutable:
             raise UnsupportedError("cpu", [f"threads must be a whole number from 1 to 64, not {threads!r}"])
         if jit not in JIT:
             raise UnsupportedError("cpu", [f"jit is one of {', '.join(map(repr, JIT))}, not {jit!r}"])
-        self.net, self.threads, self.jit = net, threads, jit
+        self.net, self.threads, self.jit, self.now = net, threads, jit, 0
         self.updates: dict[StepForm, Update] = {}
         ring = net.longest_delay + net.max_lag + 2
         self.engine = Engine(threads, ring, net.max_lag, net.dt, SPINS if threads <= _cores() else 0)
@@ -174,6 +174,7 @@ class CpuExecutable:
 
     def reset(self) -> None:
         """Back to the initial state and step 0."""
+        self.now = 0
         self.engine.reset()
         for name, population in self.net.populations.items():
             for state, values in initial_state(population).items():
@@ -188,7 +189,7 @@ class CpuExecutable:
     def run(self, inputs: Mapping[str, Events], steps: int, record: Record) -> Result:
         """Continue from the current state for `steps` steps."""
         began = time.perf_counter()
-        rows = steps // record.every
+        rows = (self.now + steps) // record.every - self.now // record.every
         traces = {key: self._trace(key, rows) for key in record.states if key[0] in self.state}
         learned = {key: self.plastic[key[0]].recorders(rows) for key in record.states if key[0] in self.plastic}
         wanted = [name for name in record.spikes if name in self.net.populations]
@@ -204,6 +205,8 @@ class CpuExecutable:
         except BaseException:
             self.reset()
             raise
+        self.now += steps
+        check_numbers(self.net, self.state)
         recorded = {name: inputs[name] for name in record.spikes if name in inputs}
         for name in wanted:
             times, ids, payload = spikes[self.index[name]]

@@ -101,6 +101,8 @@ TraubMiles = NeuronModel(
         beta_h = 4000.0 * Hz * sigmoid((x - 40.0 * mV) / (5.0 * mV))
         alpha_n = 160.0 * Hz / exprel((15.0 * mV - x) / (5.0 * mV))
         beta_n = 500.0 * Hz * exp((10.0 * mV - x) / (40.0 * mV))
+        mean_exc = g_exc * (tau_exc / dt * -expm1(-dt / tau_exc))
+        mean_inh = g_inh * (tau_inh / dt * -expm1(-dt / tau_inh))
     """,
     equations="""
         dm/dt = alpha_m * (1.0 - m) - beta_m * m
@@ -108,7 +110,7 @@ TraubMiles = NeuronModel(
         dn/dt = alpha_n * (1.0 - n) - beta_n * n
         dg_exc/dt = -g_exc / tau_exc
         dg_inh/dt = -g_inh / tau_inh
-        dv/dt = (g_leak * (e_leak - v) + g_exc * (e_exc - v) + g_inh * (e_inh - v) + g_na * m ** 3 * h * (e_na - v) \
+        dv/dt = (g_leak * (e_leak - v) + mean_exc * (e_exc - v) + mean_inh * (e_inh - v) + g_na * m ** 3 * h * (e_na - v) \
 + g_k * n ** 4 * (e_k - v) + i_offset) / c_m
     """,
     after="g_exc = g_exc + exc; g_inh = g_inh + inh",

@@ -17,6 +17,7 @@ Poisson = NeuronModel(
     spike="left <= 0.0",
     resets={"wait": f"left = {_WAIT}"},
     initial={"left": _WAIT},
+    cautions={"rate * dt > 0.1": "more than one event in twenty shares its step with another and is lost; use PoissonCounts"},
     constraints=("rate >= 0",),
     description="a Poisson process each, seen in steps: a spike in a step where at least one event falls",
 )

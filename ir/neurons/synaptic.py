@@ -70,10 +70,14 @@ CobaLIF = NeuronModel(
     receptors=RECEPTORS,
     parameters={**_MEMBRANE, "e_exc": "V", "e_inh": "V", "i_offset": "A"},
     defaults={**_DEFAULTS, "e_exc": 0.0, "e_inh": -70e-3},
+    before="""
+        mean_exc = g_exc * (tau_exc / dt * -expm1(-dt / tau_exc))
+        mean_inh = g_inh * (tau_inh / dt * -expm1(-dt / tau_inh))
+    """,
     equations="""
         dg_exc/dt = -g_exc / tau_exc
         dg_inh/dt = -g_inh / tau_inh
-        dv/dt = (v_leak - v) / tau_mem + (g_exc * (e_exc - v) + g_inh * (e_inh - v) + i_offset) / c_m
+        dv/dt = (v_leak - v) / tau_mem + (mean_exc * (e_exc - v) + mean_inh * (e_inh - v) + i_offset) / c_m
     """,
     after="g_exc = g_exc + exc; g_inh = g_inh + inh",
     spike="v >= v_threshold",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, ClassVar
@@ -10,8 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from neurocomp.ir import numerics
-from neurocomp.ir.errors import CompileError
-from neurocomp.ir.expressions import Expr, draws, names, number_draws, parse_number
+from neurocomp.ir.errors import CompileError, PrecisionWarning
+from neurocomp.ir.expressions import Expr, draws, names, number_draws, parse_condition, parse_number
 from neurocomp.ir.integrators import Coefficient, scheme
 from neurocomp.ir.model import Neuron
 from neurocomp.ir.network import Change, Network, Population
@@ -34,6 +35,7 @@ class Discretise(Pass):
                 raise CompileError(population.name, "is already compiled; compile the network as it was written")
             program = program_of(population, net.dt, net.integrator, net.seed)
             nodes[population.name] = replace(population, program=program)
+            _caution(population, net.dt)
             model = population.neuron.model
             if model.equations:
                 integrator = population.neuron.integrator or model.integrator or net.integrator
@@ -45,6 +47,15 @@ class Discretise(Pass):
             if x.plasticity is not None
         }
         return net.with_changes(nodes, projections, changes)
+
+
+def _caution(population: Population, dt: float) -> None:
+    """Warn of what the model knows to be a mistake, most often."""
+    model = population.neuron.model
+    for condition, text in model.cautions.items():
+        values = {name: _array(value, np.float64) for name, value in population.neuron.parameters.items()}
+        if np.any(numpy_value(model.parse(parse_condition, condition), {**values, "dt": np.float64(dt)})):
+            warnings.warn(f"population '{population.name}': {text} ({condition})", PrecisionWarning, stacklevel=2)
 
 
 def program_of(population: Population, dt: float, integrator: str, seed: int = 0) -> StepProgram:

@@ -13,13 +13,24 @@ value is `value at the last event * exp(-(steps since) * (dt / tau))`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cached_property
-from typing import Any
+from typing import Any, NoReturn
 
 from neurocomp.ir.errors import EquationError, ModelError
-from neurocomp.ir.expressions import FUNCTIONS, Assign, check_identifier, draws, names, parse_number, parse_statements
+from neurocomp.ir.expressions import (
+    FUNCTIONS,
+    NAMES_MEANT,
+    Assign,
+    check_identifier,
+    check_parameter,
+    draws,
+    names,
+    parse_number,
+    parse_statements,
+)
 
 WEIGHT, REWARD = "w", "reward"
 BOUNDS = ("w_min", "w_max")
@@ -59,9 +70,10 @@ class PlasticityRule:
 
     def __post_init__(self) -> None:
         check_identifier(self.name, "name of a plasticity rule")
+        self._check_kinds()
         own = [*self.parameters, *self.pre, *self.post, *self.synapse]
         for name in own:
-            check_identifier(name, f"rule {self.name}:")
+            check_parameter(name, f"rule {self.name}:")
             if name in RESERVED or name in BOUNDS or own.count(name) > 1:
                 raise EquationError(f"rule {self.name}: '{name}' is a reserved name or given twice; rename it")
         for name, tau in self.decays.items():
@@ -72,6 +84,32 @@ class PlasticityRule:
         for name in self.jumps:
             self._check(f"jump of {name}", (self.jumps[name],), {*self.parameters, name}, {name})
 
+    def _check_kinds(self) -> None:
+        examples = {
+            "parameters": "{'tau': 's'}",
+            "pre": "{'x': Trace('tau')}",
+            "post": "{'y': Trace('tau')}",
+            "synapse": "{'c': 'tau'}",
+            "defaults": "{'tau': 20e-3}",
+        }
+        for argument, example in examples.items():
+            if not isinstance(given := getattr(self, argument), Mapping):
+                self._refuse(argument, f"is a mapping, such as {example}", given)
+        for side in ("pre", "post"):
+            for name, trace in getattr(self, side).items():
+                if not isinstance(trace, Trace):
+                    example = f"Trace({trace!r})" if isinstance(trace, str) else "Trace('tau')"
+                    self._refuse(f"{side}['{name}']", f"is a trace, such as {example}", trace)
+        for name, tau in self.synapse.items():
+            if not isinstance(tau, str):
+                self._refuse(f"synapse['{name}']", "is the name of the parameter with its time constant", tau)
+        for argument in ("on_pre", "on_post", "on_reward"):
+            if not isinstance(given := getattr(self, argument), str):
+                self._refuse(argument, "is text, such as 'w = w + a_plus'", given)
+
+    def _refuse(self, argument: str, wanted: str, given: Any) -> NoReturn:
+        raise EquationError(f"rule {self.name}: {argument} {wanted}; got {given!r:.60}")
+
     def _check(self, where: str, assigns: tuple[Assign, ...], known: set[str], targets: set[str] | None = None) -> None:
         allowed = targets or {WEIGHT, *self.synapse}
         for assign in assigns:
@@ -79,8 +117,9 @@ class PlasticityRule:
                 raise EquationError(f"rule {self.name}, {where}: '{assign.target}' cannot be assigned; {sorted(allowed)} can")
             for name in names(assign.value):
                 if name not in known:
+                    meant = f" (write {NAMES_MEANT[name]})" if name == "pi" else ""
                     raise EquationError(
-                        f"rule {self.name}, {where}: unknown name '{name}'; known are {', '.join(sorted(known))}"
+                        f"rule {self.name}, {where}: unknown name '{name}'{meant}; known are {', '.join(sorted(known))}"
                     )
             if any(draws(assign.value)):
                 raise EquationError(f"rule {self.name}, {where}: random numbers are not available in learning rules")
@@ -109,15 +148,24 @@ class PlasticityRule:
         traces = (*self.pre.items(), *self.post.items())
         return {name: Assign(name, parse_number(trace.jump.format(name))) for name, trace in traces}
 
-    def __call__(self, *, w_min: float, w_max: float, reward: Any = None, reward_delay: int = 0, **values: float) -> Plasticity:
-        """This rule with values, one for all synapses.
+    def __call__(
+        self,
+        *,
+        w_min: float | None = None,
+        w_max: float | None = None,
+        reward: Any = None,
+        reward_delay: int = 0,
+        **values: float,
+    ) -> Plasticity:
+        """This rule with values, one for all synapses; `w_min` and `w_max` are always needed.
 
         reward: the node whose spikes are the reward, for rules that have one.
         """
         unknown = [name for name in values if name not in self.parameters]
         if unknown:
-            raise ModelError(f"{self.name} has no parameter '{unknown[0]}'; it has {', '.join(self.parameters)}")
+            raise unknown_parameter(self.name, unknown[0], (*self.parameters, *BOUNDS))
         missing = [name for name in self.parameters if name not in values and name not in self.defaults]
+        missing += [name for name, value in zip(BOUNDS, (w_min, w_max), strict=True) if value is None]
         if missing:
             raise ModelError(f"{self.name} needs {', '.join(missing)}")
         given = {name: values.get(name, self.defaults.get(name)) for name in self.parameters}
@@ -158,6 +206,13 @@ class Plasticity:
     def largest(self) -> float:
         """The largest absolute weight there can ever be."""
         return max(map(abs, self.bounds))
+
+
+def unknown_parameter(rule: str, name: str, known: Sequence[str]) -> ModelError:
+    """What to raise for a parameter that does not exist."""
+    meant = get_close_matches(name, known, 1)
+    hint = f" (did you mean {meant[0]}?)" if meant else ""
+    return ModelError(f"{rule} has no parameter '{name}'{hint}; it has {', '.join(known)}")
 
 
 def _number(rule: str, name: str, value: Any) -> float:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec
 
 from neurocomp.ir.errors import ModelError
-from neurocomp.ir.plasticity.rule import Plasticity, PlasticityRule, Trace
+from neurocomp.ir.plasticity.rule import Plasticity, PlasticityRule, Trace, unknown_parameter
+
+Arguments = ParamSpec("Arguments")
 
 NEAREST = "1.0"  # a trace that knows only the latest spike
 _PAIR = {"tau_pre": "s", "tau_post": "s", "a_plus": "w", "a_minus": "w"}
@@ -69,6 +74,21 @@ Reward = PlasticityRule(
 BUILTIN_RULES = (HardSTDP, SoftSTDP, HardNearestSTDP, SoftNearestSTDP, Triplet, Reward)
 
 
+def _named(make: Callable[Arguments, Plasticity]) -> Callable[Arguments, Plasticity]:
+    """Refuse keywords that do not exist by the package's own error."""
+    known = tuple(inspect.signature(make).parameters)
+
+    @wraps(make)
+    def checked(*args: Arguments.args, **values: Arguments.kwargs) -> Plasticity:
+        for name in values:
+            if name not in known:
+                raise unknown_parameter(make.__name__, name, known)
+        return make(*args, **values)
+
+    return checked
+
+
+@_named
 def STDP(  # noqa: N802 - a rule is made as a neuron is, by its name
     tau_pre: float = 20e-3,
     tau_post: float = 20e-3,
@@ -98,6 +118,7 @@ def STDP(  # noqa: N802 - a rule is made as a neuron is, by its name
     return rules[bound, pairing](w_min=w_min, w_max=w_max, **values)
 
 
+@_named
 def TripletSTDP(  # noqa: N802
     tau_plus: float = 16.8e-3,
     tau_x: float = 101e-3,
@@ -124,6 +145,7 @@ def TripletSTDP(  # noqa: N802
     return Triplet(w_min=w_min, w_max=w_max, **values)
 
 
+@_named
 def RewardSTDP(  # noqa: N802
     reward: Any,
     tau_pre: float = 20e-3,

@@ -5,8 +5,24 @@ Compiled with `-ffp-contract=off`, the C gives the same bits as the NumPy printe
 
 from __future__ import annotations
 
-from neurocomp.ir.expressions import RANDOM, Assign, Binary, Call, Compare, Expr, Logic, Name, Number, Unary, children, names
+from neurocomp.ir.expressions import (
+    RANDOM,
+    Assign,
+    Binary,
+    Call,
+    Compare,
+    Expr,
+    Logic,
+    Name,
+    Number,
+    Unary,
+    children,
+    draws,
+    names,
+)
 from neurocomp.ir.program import TIME, StepForm
+
+PART = 512  # neurons an update takes at a time: as many as the engine gives it
 
 
 def to_c(expr: Expr, arithmetic: str) -> str:
@@ -47,14 +63,19 @@ def c_function(form: StepForm, name: str) -> str:
     """C source of one update function over `n` neurons.
 
     Signature: `nc_update` of `kernels/step.h`; inputs, states and constants are arrays of n float64 (int64 for Loihi
-    arithmetic) in the order of `form.inputs`, `form.state` and `form.constants`.
+    arithmetic) in the order of `form.inputs`, `form.state` and `form.constants`; no state overlaps another array.
+
+    Compilers make as many lanes as a register has of the narrowest type in a loop. Bytes for who spiked would mean 64 neurons
+    at once, eight registers for every value and most of them on the stack; so spikes are kept in 32 bits, and become bytes in
+    a loop of their own. Random numbers, long chains of 32-bit multiplications, are quicker with twice as many lanes.
     """
     kind = "int64_t" if form.arithmetic == "loihi" else "double"
     used = {name for expr in form.expressions() for name in names(expr)}
     late = _is_late(form)
+    flag = "int16_t" if any(True for expr in form.expressions() for _ in draws(expr)) else "int32_t"
 
     def statement(assign: Assign) -> str:
-        return f"        {assign.target}_ = {to_c(assign.value, form.arithmetic)};"
+        return f"            {assign.target}_ = {to_c(assign.value, form.arithmetic)};"
 
     lines = [
         f"NC_CLONES static void {name}(ptrdiff_t n, const void *const *inputs, void *const *state,",
@@ -64,24 +85,31 @@ def c_function(form: StepForm, name: str) -> str:
     lines += [f"    {kind} *restrict s{k} = state[{k}];" for k in range(len(form.state))]
     lines += [f"    const {kind} *restrict c{k} = constants[{k}];" for k in range(len(form.constants))]
     lines += [f"    const double {TIME}_ = now->t;"] if TIME in used else []
+    lines += [f"    {flag} spiked[{PART}];"] if form.spike is not None else []
     lines += [
         "    (void)state; (void)constants; (void)payload; (void)fired; (void)now;",
-        "    for (ptrdiff_t j = 0; j < n; j++) {",
+        f"    for (ptrdiff_t begin = 0; begin < n; begin += {PART}) {{",
+        f"        const ptrdiff_t end = n - begin < {PART} ? n : begin + {PART};",
+        "        NC_ELEMENTWISE",
+        "        for (ptrdiff_t j = begin; j < end; j++) {",
     ]
-    lines += [f"        const {kind} {x}_ = i{k}[j];" for k, x in enumerate(form.inputs) if x in used]
-    lines += [f"        {kind} {x}_ = s{k}[j];" for k, x in enumerate(form.state)]
-    lines += [f"        const {kind} {x}_ = c{k}[j];" for k, x in enumerate(form.constants)]
-    lines += [f"        {kind} {x}_;" for x in form.temporaries]
+    lines += [f"            const {kind} {x}_ = i{k}[j];" for k, x in enumerate(form.inputs) if x in used]
+    lines += [f"            {kind} {x}_ = s{k}[j];" for k, x in enumerate(form.state)]
+    lines += [f"            const {kind} {x}_ = c{k}[j];" for k, x in enumerate(form.constants)]
+    lines += [f"            {kind} {x}_;" for x in form.temporaries]
     lines += [statement(assign) for assign in form.updates]
     if form.spike is not None:
-        lines.append(f"        const int spike = {to_c(form.spike, form.arithmetic)};")
+        lines.append(f"            const int spike = {to_c(form.spike, form.arithmetic)};")
         sent = "1" if form.payload is None else to_c(form.payload, form.arithmetic)
-        lines.append(f"        const {kind} sent = {sent};")
+        lines.append(f"            const {kind} sent = {sent};")
         if not late:
-            lines += [f"        {x.target}_ = spike ? {to_c(x.value, form.arithmetic)} : {x.target}_;" for x in form.reset]
-        lines.append("        fired[j] = (unsigned char)(spike && sent != 0);")
-        lines += ["        payload[j] = (int32_t)sent;"] if form.payload is not None else []
-    lines += [f"        s{k}[j] = {x}_;" for k, x in enumerate(form.state)]
+            lines += [f"            {x.target}_ = spike ? {to_c(x.value, form.arithmetic)} : {x.target}_;" for x in form.reset]
+        lines.append("            spiked[j - begin] = spike && sent != 0;")
+        lines += ["            payload[j] = (int32_t)sent;"] if form.payload is not None else []
+    lines += [f"            s{k}[j] = {x}_;" for k, x in enumerate(form.state)]
+    lines += ["        }"]
+    if form.spike is not None:
+        lines.append("        for (ptrdiff_t j = begin; j < end; j++) fired[j] = (unsigned char)spiked[j - begin];")
     lines += ["    }", *(_late_reset(form, kind) if late else []), "}"]
     return "\n".join(lines) + "\n"
 

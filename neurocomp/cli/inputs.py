@@ -26,7 +26,11 @@ def gather(net: Network, source: str | None, rate: float | None, seed: int, step
     """Inputs for `Program.run` and the number of steps, from the options --input, --random, --seed and --steps."""
     if source is not None and rate is not None:
         raise InputError("--input and --random exclude each other; give one of them")
-    if source is None and rate is None and net.inputs:
+    if source is None and rate is None and all(node.spikes is not None for node in net.inputs.values()):
+        if steps is None:
+            raise InputError("give the number of steps: --steps N")
+        return {}, steps  # inputs play the spikes they were made with
+    if source is None and rate is None:
         raise InputError("the network needs input: give --input FILE, or --random RATE (0 for silence)")
     if source is None:
         if steps is None:

@@ -68,17 +68,22 @@ def _driven(name: str, model: NeuronModel, **extra: Any) -> Case:
         positive = 0.2 if receptor == "inh" else 1.0
         net.connect("x", "h", Dense(abs(rng.normal(0.5, 1.0, (11, 6))) * scale * positive), receptor=receptor)
         delays = rng.integers(1, 5, (11, 11))
-        net.connect("h", "h", Dense(rng.normal(0.1, 0.4, (11, 11)) * scale), delay=delays, receptor=receptor)
+        net.connect("h", "h", Dense(_lateral(model, rng) * scale), delay=delays, receptor=receptor)
     net.population("y", LIF(tau=10e-3), 4)
     net.connect("h", "y", Dense(rng.normal(0.4, 1.0, (4, 11)) * 5.0))
     return Case(name, net, {"x": spikes(rng, STEPS, (6,), 0.3)}, STEPS)
 
 
+def _lateral(model: NeuronModel, rng: Generator) -> Any:
+    weights = rng.normal(0.1, 0.4, (11, 11))
+    return abs(weights) if "S" in model.units.values() else weights
+
+
 def _sources() -> Iterator[Case]:
     """Sources drive neurons through every kind of step: with lags, noise on noise, the same model under two names."""
     net = Network("sources", dt=DT, seed=11)
-    net.population("p", Poisson(rate=np.linspace(0.0, 900.0, 7)), 7)
-    net.population("q", Poisson(rate=300.0, start=0.01, stop=0.03), 7)
+    net.population("p", Poisson(rate=np.linspace(0.0, 95.0, 7)), 7)
+    net.population("q", Poisson(rate=95.0, start=0.01, stop=0.03), 7)
     net.population("many", PoissonCounts(rate=np.linspace(0.0, 5000.0, 7)), 7, max_payload=40)
     net.population("dc", StepCurrent(start=0.005, stop=0.04), 1)
     net.population("noise", NoisyCurrent(), 7)
@@ -100,7 +105,7 @@ def _sources() -> Iterator[Case]:
 
 def _distributions() -> Case:
     net = Network("distributions", dt=DT, seed=3)
-    net.population("p", Poisson(rate=Uniform(10.0, 300.0)), (3, 4))
+    net.population("p", Poisson(rate=Uniform(10.0, 95.0)), (3, 4))
     neuron = LIF(tau=Normal(10e-3, 2e-3, low=2e-3), v_threshold=Uniform(0.5, 1.0), initial={"v": Uniform(0.0, 0.5)})
     net.population("h", neuron, (3, 4), bias=Normal(0.2, 0.1))
     net.connect("p", "h", OneToOne(9.0))

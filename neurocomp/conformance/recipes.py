@@ -69,7 +69,7 @@ RECIPES: Mapping[str, Recipe] = {
     "CobaLIF": Recipe(1e-7, **_MEMBRANE),
     "HodgkinHuxley": Recipe(0.2, {}, {"i_offset": (0.0, 0.2)}, _VOLTS),
     "TraubMiles": Recipe(6e-8, {}, {"i_offset": (0.0, 3e-10)}, _VOLTS),
-    "Poisson": Recipe(1.0, {"rate": (5.0, 400.0)}, {"start": (0.0, 0.01), "stop": (0.01, 0.05)}),
+    "Poisson": Recipe(1.0, {"rate": (5.0, 99.0)}, {"start": (0.0, 0.01), "stop": (0.01, 0.05)}),
     "PoissonCounts": Recipe(1.0, {"rate": (5.0, 4000.0)}, {"start": (0.0, 0.01), "stop": (0.01, 0.05)}),
     "StepCurrent": Recipe(1.0, {}, {"start": (0.0, 0.01), "stop": (0.01, 0.05)}),
     "NoisyCurrent": Recipe(1.0, {}, {"start": (0.0, 0.01), "stop": (0.01, 0.05)}),

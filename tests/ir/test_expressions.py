@@ -179,7 +179,9 @@ def test_statements_are_separated_by_newlines_or_semicolons_and_may_be_commented
     assert parse_statements(text) == (Assign("v", Binary("+", W, ONE)), Assign("w", V), Assign("u", Number(2)))
 
 
-@pytest.mark.parametrize("text", ["v", "v == 1", "v + 1 = 2", "1 = v", "v += 1", "_v = 1", "é = 1", "v.x = 1", "v = w = 1"])
+@pytest.mark.parametrize(
+    "text", ["v", "v == 1", "v + 1 = 2", "1 = v", "v **= 1", "v % = 1", "+= 1", "_v = 1", "é = 1", "v.x = 1", "v = w = 1"]
+)
 def test_statements_refuse(text):
     with pytest.raises(EquationError):
         parse_statements(text)
