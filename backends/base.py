@@ -184,8 +184,8 @@ def check_numbers(net: Network, state: Mapping[str, Mapping[str, NDArray[Any]]])
             if array.dtype.kind == "f" and np.isnan(array).any():
                 neuron = int(np.flatnonzero(np.isnan(array))[0])
                 warnings.warn(
-                    f"population '{name}': {variable} is not a number at neuron {neuron} at the end of the run; use a smaller dt, "
-                    f"another integrator, or check the parameters of {net.populations[name].neuron.model.name}",
+                    f"population '{name}': {variable} is not a number at neuron {neuron} at the end of the run; use a smaller "
+                    f"dt, another integrator, or check the parameters of {net.populations[name].neuron.model.name}",
                     NotANumberWarning,
                     stacklevel=4,
                 )

@@ -127,8 +127,8 @@ def _receptors(net: Network) -> Iterator[Problem]:
         if units.get(projection.receptor) == "S" and weights.size and weights.min() < 0:
             yield Problem(
                 projection.name,
-                f"weight {weights.min():g} onto receptor '{projection.receptor}' is a negative conductance; inhibition is positive "
-                f"weights onto another receptor ({', '.join(x for x in units if x in target.neuron.model.receptors)})",  # type: ignore[union-attr]
+                f"weight {weights.min():g} onto receptor '{projection.receptor}' is a negative conductance; inhibition is a "
+                "positive weight onto another receptor",
             )
     for population in net.populations.values():
         if not population.neuron.model.listens and np.any(np.asarray(population.bias) != 0):
