@@ -72,7 +72,8 @@ def _population(net: Network, rng: Generator, name: str, arithmetic: str) -> Non
     size = int(np.prod(shape))
     neuron = _loihi_neuron(rng, size) if arithmetic == "loihi" else _float_neuron(rng, size)
     bias = 0.0
-    if arithmetic == "float" and not neuron.model.receptors and rng.random() < 0.3:
+    plain = neuron.model.listens and not neuron.model.receptors
+    if arithmetic == "float" and plain and rng.random() < 0.3:
         bias = maybe_each(rng, size, -0.4, 1.6) * _scale(neuron.model)
     limit = int(rng.choice([3, 15])) if neuron.model.payload and neuron.model.name != "NoisyCurrent" else None
     net.population(name, neuron, shape, bias=bias, max_payload=limit)

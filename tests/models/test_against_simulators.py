@@ -137,7 +137,7 @@ def with_conductances(rng):
 
 @dataclass(frozen=True)
 class Rough:
-    """A model without exact integration. start: of its states, else 0. tolerance: of spike times at the coarse step, in seconds."""
+    """A model without exact integration. start: of its states, else 0. tolerance: of spike times at the coarse step (s)."""
 
     model: nc.NeuronModel
     parameters: Callable[[np.random.Generator], dict[str, float]]
