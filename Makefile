@@ -15,7 +15,7 @@ help:
 	@echo "make demo     train digits, convert, run on reference, cpu and lava, compare spike by spike"
 	@echo "make test     the whole test suite"
 	@echo "make lint     ruff and mypy (strict)"
-	@echo "make bench    the benchmarks, each against the reference backend in the same run"
+	@echo "make bench    the benchmarks, each against the reference backend, the machine, or Brian2 where it is installed"
 	@echo "make install  only the set-up in $(VENV)"
 	@echo "make clean    remove builds and caches (not $(VENV))"
 
@@ -32,6 +32,9 @@ lint: install
 
 bench: install
 	$(BIN)/python benchmarks/cuba.py
+	$(BIN)/python benchmarks/neurons.py
+	$(BIN)/python benchmarks/cobahh.py
+	$(BIN)/python benchmarks/stdp.py
 
 install: $(VENV)/.installed
 

@@ -72,7 +72,7 @@ def c_function(form: StepForm, name: str) -> str:
     kind = "int64_t" if form.arithmetic == "loihi" else "double"
     used = {name for expr in form.expressions() for name in names(expr)}
     late = _is_late(form)
-    flag = "int16_t" if any(True for expr in form.expressions() for _ in draws(expr)) else "int32_t"
+    random = any(True for expr in form.expressions() for _ in draws(expr))
 
     def statement(assign: Assign) -> str:
         return f"            {assign.target}_ = {to_c(assign.value, form.arithmetic)};"
@@ -85,7 +85,8 @@ def c_function(form: StepForm, name: str) -> str:
     lines += [f"    {kind} *restrict s{k} = state[{k}];" for k in range(len(form.state))]
     lines += [f"    const {kind} *restrict c{k} = constants[{k}];" for k in range(len(form.constants))]
     lines += [f"    const double {TIME}_ = now->t;"] if TIME in used else []
-    lines += [f"    {flag} spiked[{PART}];"] if form.spike is not None else []
+    lines += ["    const nc_now here = *now;", "    now = &here;"] if random else []  # read once, not under a condition
+    lines += [f"    int{16 if random else 32}_t spiked[{PART}];"] if form.spike is not None else []
     lines += [
         "    (void)state; (void)constants; (void)payload; (void)fired; (void)now;",
         f"    for (ptrdiff_t begin = 0; begin < n; begin += {PART}) {{",
@@ -100,16 +101,17 @@ def c_function(form: StepForm, name: str) -> str:
     lines += [statement(assign) for assign in form.updates]
     if form.spike is not None:
         lines.append(f"            const int spike = {to_c(form.spike, form.arithmetic)};")
-        sent = "1" if form.payload is None else to_c(form.payload, form.arithmetic)
-        lines.append(f"            const {kind} sent = {sent};")
+        if form.payload is not None:
+            lines.append(f"            const {kind} sent = {to_c(form.payload, form.arithmetic)};")
         if not late:
             lines += [f"            {x.target}_ = spike ? {to_c(x.value, form.arithmetic)} : {x.target}_;" for x in form.reset]
-        lines.append("            spiked[j - begin] = spike && sent != 0;")
+        lines.append("            spiked[j - begin] = spike;")
         lines += ["            payload[j] = (int32_t)sent;"] if form.payload is not None else []
     lines += [f"            s{k}[j] = {x}_;" for k, x in enumerate(form.state)]
     lines += ["        }"]
     if form.spike is not None:
-        lines.append("        for (ptrdiff_t j = begin; j < end; j++) fired[j] = (unsigned char)spiked[j - begin];")
+        flag = "spiked[j - begin]" if form.payload is None else "(spiked[j - begin] & (payload[j] != 0))"
+        lines.append(f"        for (ptrdiff_t j = begin; j < end; j++) fired[j] = (unsigned char){flag};")
     lines += ["    }", *(_late_reset(form, kind) if late else []), "}"]
     return "\n".join(lines) + "\n"
 

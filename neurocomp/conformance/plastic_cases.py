@@ -37,6 +37,7 @@ def plastic_cases(steps: int = STEPS) -> Iterator[Case]:
     yield _two_layers(steps)
     yield _receptors(steps)
     yield _own_rule(steps)
+    yield _nothing(steps)
 
 
 def _rng(name: str) -> Generator:
@@ -95,6 +96,17 @@ def _receptors(steps: int) -> Case:
     net.connect("e", "h", Dense(rng.uniform(0.0, 4e-9, (7, 20))), plasticity=rule, receptor="exc", name="exc")
     net.connect("i", "h", Dense(rng.uniform(0.0, 4e-9, (7, 8))), plasticity=rule, receptor="inh", delay=2, name="inh")
     return Case(net.name, net, {}, steps)
+
+
+def _nothing(steps: int) -> Case:
+    """A projection that could learn, had it any synapses."""
+    rng = _rng("plastic-nothing")
+    net = Network("plastic-nothing", dt=DT)
+    net.input("x", SIZE)
+    net.population("h", LIF(tau=8e-3), 5)
+    net.connect("x", "h", Sparse((np.zeros(0), (np.zeros(0, int), np.zeros(0, int))), (5, SIZE)), plasticity=STDP())
+    net.connect("x", "h", Dense(rng.normal(0.5, 1.0, (5, SIZE)) * 4.0))
+    return Case(net.name, net, {"x": spikes(rng, steps, (SIZE,), 0.1)}, steps)
 
 
 def _own_rule(steps: int) -> Case:

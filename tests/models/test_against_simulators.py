@@ -207,7 +207,7 @@ def draw(name, number):
     pre, post = np.nonzero(rng.random((inputs + size, size)) < chance[:, None])
     signs = np.where(rng.random(len(pre)) < 0.7, 1.0, -1.0)
     weight = on_grid(signs * rng.uniform(0.2, 1.0, len(pre)) * case.weight, case.weight)
-    current, gain = rng.uniform(0.4, 1.0, size) * case.current, 1.0
+    current, gain = rng.choice(rng.uniform(0.4, 1.0, 3), size) * case.current, 1.0
     if case.model in (nc.IF, nc.LIF, nc.LI, nc.ALIF):  # how far a current moves v in a step
         of_v = DT if case.model is nc.IF else -np.expm1(-DT / given["tau"])
         current, gain = on_grid(current * of_v, case.weight) / of_v, given["r"] * of_v
@@ -323,7 +323,7 @@ def check_every_spike(simulator, name, folder):
     nets = [draw(name, number) for number in range(NETS)]
     answers = [spikes_of(answer) for answer in simulated(simulator, nets, folder)]
     for number, (net, theirs) in enumerate(zip(nets, answers, strict=True)):
-        assert len(theirs) >= net.size, f"network {number} is not alive"
+        assert len(theirs) >= 5, f"network {number} is not alive"
         for target in TARGETS:
             mine = run(net, target)
             first = min(mine ^ theirs, default=None)
@@ -368,7 +368,6 @@ def test_nonlinear_models_come_to_the_solution_of_brian2(name, tmp_path):
                 late = [net.steps - time for time in unmatched]
                 worst = max(worst, *late, *abs(mine[:both] - theirs[:both]), 0)
         apart.append(worst * dt)
-    print(name, apart)
     assert apart[0] <= ROUGH[name].tolerance
     assert apart[1] <= 0.4 * apart[0] + COARSE / 2
 

@@ -89,7 +89,7 @@ class PyPlasticConnection(PyLoihiProcessModel):
 
     def run_spk(self) -> None:
         """Send what arrives in this step; then see who spikes in it, and learn."""
-        arrivals = np.array([self.past[-d] for d in self.synapses.delays])
+        arrivals = np.array([self.past[-d] for d in self.synapses.delays], bool)  # also of none
         reward = self.rewards[0]
         a = np.zeros(self.size)
         sums = self.synapses.input(arrivals)
