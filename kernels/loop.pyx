@@ -1,16 +1,20 @@
 """The loop over steps: event-driven delivery, state update and spike collection, all in C without the GIL.
 
 Pulling, not pushing: at machine step s a population fetches, for every projection and delay d, the spikes its source sent at
-s - d and adds their synapses into one accumulator of integers. Each thread owns a range of target neurons of every
-population, so nothing is shared while adding, and integer sums make the result independent of order and of threads.
+s - d and adds their synapses into accumulators of integers. Each thread owns a range of target neurons of every population, so
+nothing is shared while adding, and integer sums make the result independent of order and of threads. Listed synapses of one
+source onto several populations are delivered at once (`Table`): their segments are longer, and long segments cost less.
 """
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.stdlib cimport realloc
 from libc.string cimport memcpy
 
-from neurocomp.kernels.delivery cimport acc_t, add_patches, add_rows, add_segments, add_shifted
+from neurocomp.kernels.delivery cimport PACKED, Segment, Window, acc_t, add_patches, add_rows, add_segments, add_shifted
 from neurocomp.kernels.learning cimport Block, add_weights, learn_arrivals, learn_reward, learn_spikes, ready_post
+
+cdef enum:
+    LISTED = 512               # segments gathered before they are delivered
 
 
 cdef void run_loop(Loop* loop) noexcept nogil:
@@ -30,10 +34,7 @@ cdef int64_t add_events(
         return add_rows(acc, projection.weights, projection.rows, n_post, lo, hi, ids, payload, count)
     if projection.kind == PLASTIC:
         return add_weights(acc, &projection.learning, &projection.learning.blocks[k], projection.n_delays, d, ids, count)
-    if projection.kind == CONV:
-        return add_patches(acc, &projection.conv, lo, hi, ids, payload, count)
-    return add_segments(
-        acc, projection.segments[k], projection.targets[k], projection.values[k], projection.n_delays, d, ids, payload, count)
+    return add_patches(acc, &projection.conv, lo, hi, ids, payload, count)
 
 
 cdef void take_input(
@@ -53,16 +54,17 @@ cdef void take_input(
         acc[j] = <acc_t>bias[j]
 
 
-cdef void take_inputs(Node* node, int64_t j, int64_t n, double* a) noexcept nogil:
-    """The input of every receptor of neurons j .. j + n, CHUNK values apart."""
+cdef void take_inputs(Node* node, int k, int64_t j, int64_t n, double* a) noexcept nogil:
+    """The input of every receptor of thread k's neurons j .. j + n, CHUNK values apart."""
     cdef int i
-    cdef int64_t at
+    cdef int64_t at, bias
     for i in range(node.n_inputs):
-        at = i * node.size + j
+        at = i * (node.bounds[k + 1] - node.bounds[k]) + j - node.bounds[k]
+        bias = i * node.size + j
         if node.wide:
-            take_input(<int64_t*>node.acc + at, node.bias + at, &a[i * CHUNK], n, node.integer, node.scale)
+            take_input(<int64_t*>node.acc[k] + at, node.bias + bias, &a[i * CHUNK], n, node.integer, node.scale)
         else:
-            take_input(<int32_t*>node.acc + at, node.bias + at, &a[i * CHUNK], n, node.integer, node.scale)
+            take_input(<int32_t*>node.acc[k] + at, node.bias + bias, &a[i * CHUNK], n, node.integer, node.scale)
 
 
 cdef int64_t compact(
@@ -123,6 +125,10 @@ cdef void thread_loop(void* given, int k) noexcept nogil:
     cdef Node* node
     cdef double look = nc_seconds() + LOOK
     for step in range(loop.now, loop.now + loop.steps + loop.max_lag):
+        for i in range(loop.n_tables):
+            t = step - loop.tables[i].lag - loop.now
+            if 0 <= t < loop.steps:
+                deliver_listed(loop, &loop.tables[i], k, step)
         for i in range(loop.n_nodes):
             node = &loop.nodes[i]
             t = step - node.lag - loop.now
@@ -153,6 +159,66 @@ cdef void feed_input(Loop* loop, Node* node, int64_t step, int64_t t) noexcept n
             memcpy(node.payload + slot * node.size, node.in_payload + begin, count * sizeof(int32_t))
     node.counts[slot * loop.threads] = count
     node.total[0] += count
+    count_sent(node, node.ids + slot * node.size, count)
+
+
+cdef inline void count_sent(Node* node, const int32_t* ids, int64_t count) noexcept nogil:
+    cdef int64_t j
+    if node.sent != NULL:
+        for j in range(count):
+            node.sent[ids[j]] += 1
+
+
+cdef void deliver_listed(Loop* loop, Table* table, int k, int64_t step) noexcept nogil:
+    """Add every event of a table that reaches thread k's neurons at this machine step."""
+    cdef Node* pre = &loop.nodes[table.pre]
+    cdef Window* window
+    cdef Segment list[LISTED]
+    cdef int w, d, source
+    cdef int64_t slot, at, i, row, count = 0
+    for w in range(table.n_windows[k]):
+        window = &table.windows[k][w]
+        for d in range(table.n_delays):
+            if step < table.delays[d]:
+                break
+            slot = (step - table.delays[d]) % pre.ring
+            for source in range(loop.threads):
+                at = slot * pre.size + pre.bounds[source]
+                for i in range(at, at + pre.counts[slot * loop.threads + source]):
+                    row = <int64_t>pre.ids[i] * table.n_delays + d
+                    list[count].begin, list[count].end = window.segments[row], window.segments[row + 1]
+                    if pre.graded:
+                        list[count].payload = pre.payload[i]
+                    count += list[count].end > list[count].begin
+                    if count == LISTED:
+                        add_listed(loop, table, window, k, list, count, pre.graded)
+                        count = 0
+            if table.shift:  # what comes over one delay is shifted together
+                add_listed(loop, table, window, k, list, count, pre.graded)
+                count = 0
+                shift_sums(loop, table, window, k)
+        add_listed(loop, table, window, k, list, count, pre.graded)
+        count = 0
+
+
+cdef inline void add_listed(
+    Loop* loop, Table* table, Window* window, int k, const Segment* list, int64_t count, bint graded
+) noexcept nogil:
+    cdef void* to = loop.scratch[table.wide][k] if table.shift else loop.acc[table.wide][k]
+    if table.wide:
+        add_segments(<int64_t*>to, window, table.kind, table.shared, list, count, graded)
+    else:
+        add_segments(<int32_t*>to, window, table.kind, table.shared, list, count, graded)
+
+
+cdef void shift_sums(Loop* loop, Table* table, Window* window, int k) noexcept nogil:
+    """Add the scratch of a window's accumulators, shifted, to these."""
+    if table.wide:
+        add_shifted(
+            <int64_t*>loop.acc[1][k], <int64_t*>loop.scratch[1][k], window.base, window.base + window.size, table.shift)
+    else:
+        add_shifted(
+            <int32_t*>loop.acc[0][k], <int32_t*>loop.scratch[0][k], window.base, window.base + window.size, table.shift)
 
 
 cdef void deliver(Loop* loop, int index, int k, int64_t step) noexcept nogil:
@@ -165,14 +231,16 @@ cdef void deliver(Loop* loop, int index, int k, int64_t step) noexcept nogil:
     cdef const int32_t* ids
     cdef const int32_t* payload
     cdef void* to
-    cdef int64_t at_receptor
+    cdef int64_t before  # from the thread's accumulators back to where those of neuron 0 would be
     if lo == hi:
         return
     for n in range(loop.first[index], loop.first[index + 1]):
         projection = &loop.projections[loop.order[n]]
+        if projection.kind == SPARSE:
+            continue  # `deliver_listed` has
         pre = &loop.nodes[projection.pre]
-        to = post.scratch if projection.shift else post.acc
-        at_receptor = projection.receptor * post.size
+        to = post.scratch[k] if projection.shift else post.acc[k]
+        before = projection.receptor * (hi - lo) - lo
         for d in range(projection.n_delays):
             if step < projection.delays[d]:
                 continue
@@ -186,16 +254,14 @@ cdef void deliver(Loop* loop, int index, int k, int64_t step) noexcept nogil:
                 ids = pre.ids + at
                 payload = pre.payload + at if pre.graded else NULL
                 if post.wide:
-                    found += add_events(<int64_t*>to + at_receptor, projection, k, d, post.size, lo, hi, ids, payload, count)
+                    found += add_events(<int64_t*>to + before, projection, k, d, post.size, lo, hi, ids, payload, count)
                 else:
-                    found += add_events(<int32_t*>to + at_receptor, projection, k, d, post.size, lo, hi, ids, payload, count)
+                    found += add_events(<int32_t*>to + before, projection, k, d, post.size, lo, hi, ids, payload, count)
             projection.events[k] += found
             if projection.shift and found and post.wide:
-                add_shifted(
-                    <int64_t*>post.acc, <int64_t*>post.scratch, at_receptor + lo, at_receptor + hi, projection.shift)
+                add_shifted(<int64_t*>post.acc[k] + before, <int64_t*>post.scratch[k] + before, lo, hi, projection.shift)
             elif projection.shift and found:
-                add_shifted(
-                    <int32_t*>post.acc, <int32_t*>post.scratch, at_receptor + lo, at_receptor + hi, projection.shift)
+                add_shifted(<int32_t*>post.acc[k] + before, <int32_t*>post.scratch[k] + before, lo, hi, projection.shift)
 
 
 cdef inline int64_t trace_row(Loop* loop, int64_t t) noexcept nogil:
@@ -231,7 +297,7 @@ cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept
             for i in range(node.n_inputs):
                 inputs[i] = <const char*>node.rest + 8 * (i * node.size + j)
         else:
-            take_inputs(node, j, n, a)
+            take_inputs(node, k, j, n, a)
         for i in range(node.n_state):
             state[i] = <char*>node.state[i] + 8 * j
         for i in range(node.n_constants):
@@ -245,6 +311,7 @@ cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept
             memcpy(<char*>node.traces[i] + 8 * (trace_row(loop, t) * node.size + lo), <char*>node.state[i] + 8 * lo, 8 * (hi - lo))
     node.counts[slot * loop.threads + k] = count
     node.total[k] += count
+    count_sent(node, ids, count)
     if node.record and count and log_spikes(&node.logs[k], ids, payload, count, t):
         loop.failed = 1
 
@@ -308,3 +375,30 @@ cdef void keep_weights(Block* block, int64_t row) noexcept nogil:
         memcpy(
             block.trace + row * block.kept + block.lo * stride, block.state.w + block.lo * stride,
             (block.hi - block.lo) * stride * sizeof(double))
+
+
+cdef void count_pending(Loop* loop, const Table* table, int64_t end, int64_t* pending) noexcept nogil:
+    """Per member of a table, the events that spikes sent so far will cause from its targets' step `end` on."""
+    cdef Node* pre = &loop.nodes[table.pre]
+    cdef const Window* window
+    cdef int64_t step, slot, at, i, row
+    cdef int k, w, d, source
+    cdef uint32_t j
+    for step in range(max(end + pre.lag - pre.ring, 0), end + pre.lag):
+        slot = step % pre.ring
+        for source in range(loop.threads):
+            at = slot * pre.size + pre.bounds[source]
+            for i in range(at, at + pre.counts[slot * loop.threads + source]):
+                for d in range(table.n_delays):
+                    if step + table.delays[d] < end + table.lag:
+                        continue
+                    row = <int64_t>pre.ids[i] * table.n_delays + d
+                    for k in range(loop.threads):
+                        for w in range(table.n_windows[k]):
+                            window = &table.windows[k][w]
+                            for j in range(window.segments[row], window.segments[row + 1]):
+                                pending[table.owners[k][window.base + target_of(window, table.kind, j)]] += 1
+
+
+cdef inline int64_t target_of(const Window* window, int kind, uint32_t j) noexcept nogil:
+    return window.packed[j] & 0xffff if kind == PACKED else window.targets[j]

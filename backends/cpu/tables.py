@@ -1,0 +1,126 @@
+"""Listed synapses as the kernel wants them: one table for all projections that can be delivered together (`Engine.add_table`)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurocomp.backends.cpu.layout import delays_of, grid_units
+from neurocomp.ir.network import Network, Projection
+from neurocomp.kernels.rows import count_rows, place_rows
+
+REACH = 1 << 16  # accumulators that 16 bits can name
+MOST = (1 << 32) - 1  # synapses that 32 bits can count
+INT16 = range(-(1 << 15), 1 << 15)
+
+Place = tuple[int, int, int]  # a thread's neurons lo .. hi of a population, and where their accumulators begin
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A projection of listed synapses. number: the engine's. places: of its targets, by thread. slot: of its receptor."""
+
+    number: int
+    projection: Projection
+    exponent: int
+    places: Sequence[Place]
+    slot: int
+
+    def span(self, thread: int) -> tuple[int, int]:
+        """The accumulators its synapses can reach."""
+        lo, hi, first = self.places[thread]
+        begin = first + self.slot * (hi - lo)
+        return begin, begin + hi - lo
+
+
+class Piece(NamedTuple):
+    """Synapses, as many as there is room for: sources, delays or one, targets, weights in grid units or one."""
+
+    pre: NDArray[np.int32]
+    delays: NDArray[np.int32]
+    post: NDArray[np.int32]
+    units: NDArray[np.int32]
+
+
+def pieces(listed: Listed) -> Iterator[Piece]:
+    """The synapses of a projection."""
+    pre, post = listed.projection.connectivity.synapses()
+    delays = np.ravel(listed.projection.delay).astype(np.int32)
+    units = grid_units(listed.projection.connectivity.values(), listed.exponent)
+    yield Piece(pre.astype(np.int32), delays, post.astype(np.int32), units)
+
+
+def together(net: Network, all_listed: Sequence[Listed]) -> list[list[Listed]]:
+    """The projections that can share a table: one source, targets of one lag and one accumulator width, nothing shifted or twice."""
+    groups: dict[Any, list[Listed]] = {}
+    for listed in all_listed:
+        projection = listed.projection
+        post = net.populations[projection.post]
+        assert post.grid is not None
+        key = (projection.pre, post.lag, post.grid.bits, listed.number if projection.shift else -1)
+        again = sum(x.projection.post == projection.post and x.slot == listed.slot for x in groups.get((*key, 0), []))
+        groups.setdefault((*key, again), []).append(listed)
+    return [*groups.values()]
+
+
+def table(members: Sequence[Listed], threads: int) -> tuple[list[int], NDArray[np.int64], list[list[dict[str, Any]]], int | None]:
+    """(members, delays, windows, shared weight) of `Engine.add_table`."""
+    delays = np.unique(np.concatenate([delays_of(x.projection) for x in members]))
+    units = [grid_units(x.projection.connectivity.values(), x.exponent) for x in members]
+    low = min((int(x.min()) for x in units if len(x)), default=0)
+    high = max((int(x.max()) for x in units if len(x)), default=0)
+    kind = "shared" if low == high else "packed" if low in INT16 and high in INT16 else "split"
+    windows = [[_window(members, k, span, delays, kind) for span in _windows(members, k)] for k in range(threads)]
+    return [x.number for x in members], delays, windows, low if kind == "shared" else None
+
+
+def _windows(members: Sequence[Listed], thread: int) -> list[tuple[int, int]]:
+    """Ranges of equal size, of at most REACH accumulators each, that cover those of all members."""
+    spans = [x.span(thread) for x in members]
+    begin, end = min(x[0] for x in spans), max(x[1] for x in spans)
+    count = math.ceil((end - begin) / REACH)  # 0 where the thread owns none of the targets
+    edges = [begin + (end - begin) * k // max(count, 1) for k in range(count + 1)]
+    return list(zip(edges[:-1], edges[1:], strict=True))
+
+
+def _window(
+    members: Sequence[Listed], thread: int, span: tuple[int, int], delays: NDArray[np.int64], kind: str
+) -> dict[str, Any]:
+    """The synapses of all members onto accumulators span[0] .. span[1] of a thread."""
+    base, end = span
+    rows = members[0].projection.connectivity.n_pre * len(delays)
+    slot_of = np.zeros(int(delays[-1]) + 1, np.int32)
+    slot_of[delays] = np.arange(len(delays), dtype=np.int32)
+    segments = np.zeros(rows + 1, np.uint32)
+    for listed in members:
+        lo, hi, _ = _targets(listed, thread, base, end)
+        for piece in pieces(listed) if lo < hi else ():
+            count_rows(segments, piece.pre, slot_of[piece.delays], piece.post, lo, hi, len(delays))
+    total = int(segments.sum(dtype=np.int64))
+    if total > MOST:
+        raise MemoryError(f"{total} synapses of {members[0].projection.pre} onto one thread exceed 2^32; use more threads")
+    np.cumsum(segments, out=segments)
+    next_free = segments[:-1].copy()
+    packed = np.empty(total if kind == "packed" else 0, np.uint32)
+    targets = np.empty(0 if kind == "packed" else total, np.uint16)
+    values = np.empty(total if kind == "split" else 0, np.int32)
+    for listed in members:
+        lo, hi, shift = _targets(listed, thread, base, end)
+        for piece in pieces(listed) if lo < hi else ():
+            slots = slot_of[piece.delays]
+            place_rows(next_free, piece.pre, slots, piece.post, piece.units, lo, hi, shift, len(delays), packed, targets, values)
+    kept = {"packed": packed} if kind == "packed" else {"targets": targets}
+    kept |= {"values": values} if kind == "split" else {}
+    return {"base": base, "size": end - base, "segments": segments, **kept}
+
+
+def _targets(listed: Listed, thread: int, base: int, end: int) -> tuple[int, int, int]:
+    """The targets lo .. hi of a projection that a window holds, and what leads from one to its place in the window."""
+    lo, hi, _ = listed.places[thread]
+    begin = listed.span(thread)[0]
+    return max(lo, lo + base - begin), min(hi, lo + end - begin), begin - lo - base
