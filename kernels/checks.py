@@ -55,7 +55,9 @@ def check_window(window: dict[str, Any], rows: int, owners: NDArray[np.uint16], 
     """A window of a table, see `Engine.add_table`. owners: the member that each accumulator belongs to, or `nobody`."""
     base, size, segments = window["base"], window["size"], window["segments"]
     if not 0 <= base <= base + size <= len(owners) or size > reach:
-        raise ValueError(f"a window of {size} accumulators from {base} leaves the thread's {len(owners)}, or its reach of {reach}")
+        raise ValueError(
+            f"a window of {size} accumulators from {base} leaves the thread's {len(owners)}, or its reach of {reach}"
+        )
     packed = "packed" in window
     kept = {"packed"} if packed else {"targets"} if shared else {"targets", "values"}
     if {*window} != {"base", "size", "segments", *kept} or (packed and shared):

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from neurocomp.ir.connectivity import Dense
 from neurocomp.ir.convolution import Conv2d
 from neurocomp.ir.network import Population, Projection
+from neurocomp.ir.patterns import DrawnDelays
+
 
 def grid_units(values: NDArray[np.float64], exponent: int) -> NDArray[np.int32]:
     """Values on the grid as integers."""
@@ -51,5 +53,8 @@ def channel_plane(projections: Sequence[Projection]) -> int:
 
 
 def delays_of(projection: Projection) -> NDArray[np.int64]:
-    """The distinct delays, ascending."""
+    """The distinct delays, ascending; for drawn ones all that are possible."""
+    if isinstance(projection.delay, DrawnDelays):
+        low, high = projection.delay.span
+        return np.arange(low, high + 1)
     return np.unique(np.asarray(projection.delay, np.int64))

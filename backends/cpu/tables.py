@@ -1,10 +1,11 @@
-"""Listed synapses as the kernel wants them: one table for all projections that can be delivered together (`Engine.add_table`)."""
+"""Listed synapses as the kernel wants them: a table for all projections that can be delivered together (`Engine.add_table`)."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,12 +13,14 @@ from numpy.typing import NDArray
 
 from neurocomp.backends.cpu.layout import delays_of, grid_units
 from neurocomp.ir.network import Network, Projection
+from neurocomp.ir.patterns import Drawn, DrawnDelays
 from neurocomp.kernels.rows import count_rows, place_rows
 
 REACH = 1 << 16  # accumulators that 16 bits can name
 MOST = (1 << 32) - 1  # synapses that 32 bits can count
 INT16 = range(-(1 << 15), 1 << 15)
 
+Window = dict[str, Any]  # of `Engine.add_table`
 Place = tuple[int, int, int]  # a thread's neurons lo .. hi of a population, and where their accumulators begin
 
 
@@ -48,16 +51,23 @@ class Piece(NamedTuple):
 
 
 def pieces(listed: Listed) -> Iterator[Piece]:
-    """The synapses of a projection."""
-    pre, post = listed.projection.connectivity.synapses()
-    delays = np.ravel(listed.projection.delay).astype(np.int32)
-    units = grid_units(listed.projection.connectivity.values(), listed.exponent)
+    """The synapses of a projection; those of a pattern were never all in memory."""
+    connectivity, delay = listed.projection.connectivity, listed.projection.delay
+    if isinstance(connectivity, Drawn):
+        for piece in connectivity.pieces():
+            later = delay.offset if isinstance(delay, DrawnDelays) else delay
+            delays = np.array([later], np.int32) if piece.delays is None else piece.delays + np.int32(later)
+            yield Piece(piece.pre, delays, piece.post, grid_units(piece.weights, listed.exponent))
+        return
+    pre, post = connectivity.synapses()
+    delays = np.ravel(delay).astype(np.int32)
+    units = grid_units(connectivity.values(), listed.exponent)
     yield Piece(pre.astype(np.int32), delays, post.astype(np.int32), units)
 
 
 def together(net: Network, all_listed: Sequence[Listed]) -> list[list[Listed]]:
-    """The projections that can share a table: one source, targets of one lag and one accumulator width, nothing shifted or twice."""
-    groups: dict[Any, list[Listed]] = {}
+    """The projections that can share a table: of one source, onto targets of one lag and one accumulator width."""
+    groups: dict[Any, list[Listed]] = {}  # sums that are shifted stay alone, and so do a second projection's onto a target
     for listed in all_listed:
         projection = listed.projection
         post = net.populations[projection.post]
@@ -68,15 +78,25 @@ def together(net: Network, all_listed: Sequence[Listed]) -> list[list[Listed]]:
     return [*groups.values()]
 
 
-def table(members: Sequence[Listed], threads: int) -> tuple[list[int], NDArray[np.int64], list[list[dict[str, Any]]], int | None]:
+def table(members: Sequence[Listed], threads: int) -> tuple[list[int], NDArray[np.int64], list[list[Window]], int | None]:
     """(members, delays, windows, shared weight) of `Engine.add_table`."""
     delays = np.unique(np.concatenate([delays_of(x.projection) for x in members]))
-    units = [grid_units(x.projection.connectivity.values(), x.exponent) for x in members]
-    low = min((int(x.min()) for x in units if len(x)), default=0)
-    high = max((int(x.max()) for x in units if len(x)), default=0)
+    spans = [_units(x) for x in members if len(x.projection.connectivity)]
+    low, high = min((x[0] for x in spans), default=0), max((x[1] for x in spans), default=0)
     kind = "shared" if low == high else "packed" if low in INT16 and high in INT16 else "split"
     windows = [[_window(members, k, span, delays, kind) for span in _windows(members, k)] for k in range(threads)]
     return [x.number for x in members], delays, windows, low if kind == "shared" else None
+
+
+def _units(listed: Listed) -> tuple[int, int]:
+    """What no weight is below or above, in grid units."""
+    connectivity = listed.projection.connectivity
+    if isinstance(connectivity, Drawn) and not connectivity.same:
+        low, high = np.ldexp(connectivity.weight_span, -listed.exponent)
+        return math.floor(low), math.ceil(high)
+    values = connectivity.piece(0).weights if isinstance(connectivity, Drawn) else connectivity.values()
+    units = grid_units(values, listed.exponent)
+    return int(units.min()), int(units.max())
 
 
 def _windows(members: Sequence[Listed], thread: int) -> list[tuple[int, int]]:
@@ -85,7 +105,7 @@ def _windows(members: Sequence[Listed], thread: int) -> list[tuple[int, int]]:
     begin, end = min(x[0] for x in spans), max(x[1] for x in spans)
     count = math.ceil((end - begin) / REACH)  # 0 where the thread owns none of the targets
     edges = [begin + (end - begin) * k // max(count, 1) for k in range(count + 1)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))
 
 
 def _window(
@@ -113,10 +133,12 @@ def _window(
         lo, hi, shift = _targets(listed, thread, base, end)
         for piece in pieces(listed) if lo < hi else ():
             slots = slot_of[piece.delays]
-            place_rows(next_free, piece.pre, slots, piece.post, piece.units, lo, hi, shift, len(delays), packed, targets, values)
-    kept = {"packed": packed} if kind == "packed" else {"targets": targets}
-    kept |= {"values": values} if kind == "split" else {}
-    return {"base": base, "size": end - base, "segments": segments, **kept}
+            place_rows(
+                next_free, piece.pre, slots, piece.post, piece.units, lo, hi, shift, len(delays), packed, targets, values
+            )
+    stored: Window = {"packed": packed} if kind == "packed" else {"targets": targets}
+    stored |= {"values": values} if kind == "split" else {}
+    return {"base": base, "size": end - base, "segments": segments, **stored}
 
 
 def _targets(listed: Listed, thread: int, base: int, end: int) -> tuple[int, int, int]:
