@@ -10,7 +10,7 @@ from libc.string cimport memcpy, memset
 
 from neurocomp.kernels.loop cimport (
     CHUNK, CONV, DENSE, PLASTIC, MAX_CONSTANTS, MAX_INPUTS, MAX_STATES, MAX_THREADS, Loop, Node, Projection, SpikeLog, Table,
-    count_pending, nc_pool_is_here, nc_pool_start, nc_pool_stop, run_loop, update_fn,
+    count_pending, nc_counts, nc_pool_is_here, nc_pool_start, nc_pool_stop, run_loop, update_fn,
 )
 
 from neurocomp.kernels.checks import check_array, check_block, check_input, check_taps, check_window
@@ -159,7 +159,9 @@ cdef class Engine:
             array = constants[k] if node.varies[k] else np.full(CHUNK, constants[k][0], dtype)
             node.constants[k] = <const void*>self._hold(array)
         own_bias = np.array(bias, np.int64)
-        node.bias = <const int64_t*>self._hold(own_bias)
+        node.bias = <const void*>self._hold(own_bias.astype(np.int64 if wide else np.int32))
+        for k in range(self.loop.threads):
+            node.poisson[k] = <nc_counts*>self._hold(np.zeros(sizeof(nc_counts), np.uint8))
         resting = own_bias if integer else own_bias * scale
         node.rest = <const void*>self._hold(np.ascontiguousarray(resting, dtype))
         return self.loop.n_nodes - 1
@@ -201,9 +203,9 @@ cdef class Engine:
                     at = r * (hi - lo) - lo
                     for j in range(lo, hi):
                         if node.wide:
-                            (<int64_t*>node.acc[k])[at + j] = node.bias[r * node.size + j]
+                            (<int64_t*>node.acc[k])[at + j] = (<const int64_t*>node.bias)[r * node.size + j]
                         else:
-                            (<int32_t*>node.acc[k])[at + j] = <int32_t>node.bias[r * node.size + j]
+                            (<int32_t*>node.acc[k])[at + j] = (<const int32_t*>node.bias)[r * node.size + j]
 
     def places(self, int index):
         """Per thread (lo, hi, first): its neurons of a population, and where their accumulators begin among the thread's.

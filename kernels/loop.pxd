@@ -20,11 +20,14 @@ from neurocomp.kernels.delivery cimport Patches, Window
 from neurocomp.kernels.learning cimport Learning
 
 cdef extern from "step.h" nogil:
+    ctypedef struct nc_counts:
+        pass
     ctypedef struct nc_now:
         int64_t step
         int64_t first
         uint64_t key
         double t
+        nc_counts* counts
         void* context
 
 ctypedef void (*update_fn)(
@@ -61,6 +64,7 @@ cdef struct Node:
     update_fn update
     void* context              # of an update that is not compiled
     uint64_t key               # of its random numbers
+    nc_counts* poisson[MAX_THREADS]  # by thread: what its Poisson counts keep from step to step
     int n_inputs               # receptors
     int64_t chunk              # neurons updated at once: all they read fits the L1 cache
     int n_state
@@ -68,7 +72,7 @@ cdef struct Node:
     void* state[MAX_STATES]            # n_state pointers to arrays of `size` float64 or int64
     const void* constants[MAX_CONSTANTS]  # n_constants pointers to arrays of `size`, or of CHUNK equal values
     uint8_t varies[MAX_CONSTANTS]         # whether the constant has one value per neuron
-    const int64_t* bias        # n_inputs x size grid units, the accumulator's value before any event
+    const void* bias           # n_inputs x size grid units as the accumulators' type: their values before any event
     const void* rest           # n_inputs x size: what the update gets where nobody projects to the node
     void* acc[MAX_THREADS]     # by thread: accumulators, n_inputs x (neurons of the thread) int32 or int64
     void* scratch[MAX_THREADS] # by thread: second ones, for projections whose sums are shifted

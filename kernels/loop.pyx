@@ -13,6 +13,14 @@ from libc.string cimport memcpy
 from neurocomp.kernels.delivery cimport PACKED, Segment, Window, acc_t, add_patches, add_rows, add_segments, add_shifted
 from neurocomp.kernels.learning cimport Block, add_weights, learn_arrivals, learn_reward, learn_spikes, ready_post
 
+cdef extern from "inputs.h" nogil:
+    void nc_take_narrow(int32_t* acc, const int32_t* bias, double* a, ptrdiff_t n, double unit)
+    void nc_take_wide(int64_t* acc, const int64_t* bias, double* a, ptrdiff_t n, double unit)
+    void nc_take_narrow_whole(int32_t* acc, const int32_t* bias, int64_t* a, ptrdiff_t n, double unit)
+    void nc_take_wide_whole(int64_t* acc, const int64_t* bias, int64_t* a, ptrdiff_t n, double unit)
+    int64_t nc_compact(
+        const unsigned char* fired, const int32_t* sent, int64_t n, int64_t base, int32_t* ids, int32_t* payload)
+
 cdef enum:
     LISTED = 512               # segments gathered before they are delivered
 
@@ -37,23 +45,6 @@ cdef int64_t add_events(
     return add_patches(acc, &projection.conv, lo, hi, ids, payload, count)
 
 
-cdef void take_input(
-    acc_t* acc, const int64_t* bias, void* a, int64_t n, bint integer, double scale
-) noexcept nogil:
-    """Move n sums into the update's input, as float64 or int64, and leave the bias in the accumulator."""
-    cdef int64_t j
-    cdef double* real = <double*>a
-    cdef int64_t* whole = <int64_t*>a
-    if integer:
-        for j in range(n):
-            whole[j] = acc[j]
-    else:
-        for j in range(n):
-            real[j] = <double>acc[j] * scale
-    for j in range(n):
-        acc[j] = <acc_t>bias[j]
-
-
 cdef void take_inputs(Node* node, int k, int64_t j, int64_t n, double* a) noexcept nogil:
     """The input of every receptor of thread k's neurons j .. j + n, CHUNK values apart."""
     cdef int i
@@ -61,31 +52,14 @@ cdef void take_inputs(Node* node, int k, int64_t j, int64_t n, double* a) noexce
     for i in range(node.n_inputs):
         at = i * (node.bounds[k + 1] - node.bounds[k]) + j - node.bounds[k]
         bias = i * node.size + j
-        if node.wide:
-            take_input(<int64_t*>node.acc[k] + at, node.bias + bias, &a[i * CHUNK], n, node.integer, node.scale)
+        if node.wide and node.integer:
+            nc_take_wide_whole(<int64_t*>node.acc[k] + at, <const int64_t*>node.bias + bias, <int64_t*>&a[i * CHUNK], n, 1.0)
+        elif node.wide:
+            nc_take_wide(<int64_t*>node.acc[k] + at, <const int64_t*>node.bias + bias, &a[i * CHUNK], n, node.scale)
+        elif node.integer:
+            nc_take_narrow_whole(<int32_t*>node.acc[k] + at, <const int32_t*>node.bias + bias, <int64_t*>&a[i * CHUNK], n, 1.0)
         else:
-            take_input(<int32_t*>node.acc[k] + at, node.bias + bias, &a[i * CHUNK], n, node.integer, node.scale)
-
-
-cdef int64_t compact(
-    const unsigned char* fired, const int32_t* sent, int64_t n, int64_t base, int32_t* ids, int32_t* payload
-) noexcept nogil:
-    """Write base + j for every fired[j], and its payload unless that is NULL; returns how many. Looks at eight flags at a time."""
-    cdef int64_t j = 0, count = 0
-    cdef int64_t eight
-    while j < n:
-        if j + 8 <= n:
-            memcpy(&eight, fired + j, 8)
-            if eight == 0:
-                j += 8
-                continue
-        if fired[j]:
-            ids[count] = <int32_t>(base + j)
-            if payload != NULL:
-                payload[count] = sent[j]
-            count += 1
-        j += 1
-    return count
+            nc_take_narrow(<int32_t*>node.acc[k] + at, <const int32_t*>node.bias + bias, &a[i * CHUNK], n, node.scale)
 
 
 cdef int log_spikes(SpikeLog* log, const int32_t* ids, const int32_t* payload, int64_t count, int64_t t) noexcept nogil:
@@ -284,7 +258,7 @@ cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept
     cdef void* state[MAX_STATES]
     cdef const void* constants[MAX_CONSTANTS]
     cdef int i
-    now.step, now.key, now.context = loop.now + t, node.key, node.context
+    now.step, now.key, now.context, now.counts = loop.now + t, node.key, node.context, node.poisson[k]
     now.t = <double>now.step * loop.dt
     for i in range(node.n_inputs):
         inputs[i] = &a[i * CHUNK]
@@ -304,7 +278,7 @@ cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept
             constants[i] = <const char*>node.constants[i] + (8 * j if node.varies[i] else 0)
         node.update(n, inputs, state, constants, &now, fired, sent)
         if node.spikes:
-            count += compact(fired, sent, n, j, ids + count, payload + count if node.graded else NULL)
+            count += nc_compact(fired, sent, n, j, ids + count, payload + count if node.graded else NULL)
         j += n
     for i in range(node.n_state):
         if node.traces[i] != NULL and (loop.now + t + 1) % loop.every == 0:

@@ -20,6 +20,7 @@ REACH = 1 << 16  # accumulators that 16 bits can name
 MOST = (1 << 32) - 1  # synapses that 32 bits can count
 INT16 = range(-(1 << 15), 1 << 15)
 
+Counts = NDArray[np.uint32]
 Window = dict[str, Any]  # of `Engine.add_table`
 Place = tuple[int, int, int]  # a thread's neurons lo .. hi of a population, and where their accumulators begin
 
@@ -80,12 +81,27 @@ def together(net: Network, all_listed: Sequence[Listed]) -> list[list[Listed]]:
 
 def table(members: Sequence[Listed], threads: int) -> tuple[list[int], NDArray[np.int64], list[list[Window]], int | None]:
     """(members, delays, windows, shared weight) of `Engine.add_table`."""
-    delays = np.unique(np.concatenate([delays_of(x.projection) for x in members]))
     spans = [_units(x) for x in members if len(x.projection.connectivity)]
     low, high = min((x[0] for x in spans), default=0), max((x[1] for x in spans), default=0)
     kind = "shared" if low == high else "packed" if low in INT16 and high in INT16 else "split"
-    windows = [[_window(members, k, span, delays, kind) for span in _windows(members, k)] for k in range(threads)]
+    possible = np.unique(np.concatenate([delays_of(x.projection) for x in members]))
+    ranges = [_windows(members, k) for k in range(threads)]
+    counts = [[_counted(members, k, span, possible) for span in ranges[k]] for k in range(threads)]
+    used = np.any([_by_delay(x, possible).any(axis=0) for part in counts for x in part], axis=0)
+    used[0] |= not used.any()
+    delays = possible[used]
+    windows = [
+        [
+            _window(members, k, span, delays, _by_delay(x, possible)[:, used], kind)
+            for span, x in zip(ranges[k], part, strict=True)
+        ]
+        for k, part in enumerate(counts)
+    ]
     return [x.number for x in members], delays, windows, low if kind == "shared" else None
+
+
+def _by_delay(counts: Counts, delays: NDArray[np.int64]) -> Counts:
+    return counts[1:].reshape(-1, len(delays))
 
 
 def _units(listed: Listed) -> tuple[int, int]:
@@ -108,37 +124,46 @@ def _windows(members: Sequence[Listed], thread: int) -> list[tuple[int, int]]:
     return list(pairwise(edges))
 
 
-def _window(
-    members: Sequence[Listed], thread: int, span: tuple[int, int], delays: NDArray[np.int64], kind: str
-) -> dict[str, Any]:
-    """The synapses of all members onto accumulators span[0] .. span[1] of a thread."""
-    base, end = span
-    rows = members[0].projection.connectivity.n_pre * len(delays)
-    slot_of = np.zeros(int(delays[-1]) + 1, np.int32)
-    slot_of[delays] = np.arange(len(delays), dtype=np.int32)
-    segments = np.zeros(rows + 1, np.uint32)
+def _slots(delays: NDArray[np.int64]) -> NDArray[np.int32]:
+    """The number of each delay."""
+    slots = np.zeros(int(delays[-1]) + 1, np.int32)
+    slots[delays] = np.arange(len(delays), dtype=np.int32)
+    return slots
+
+
+def _counted(members: Sequence[Listed], thread: int, span: tuple[int, int], delays: NDArray[np.int64]) -> Counts:
+    """(1 + sources x delays,) how many synapses each row has onto accumulators span[0] .. span[1] of a thread, after a 0."""
+    counts = np.zeros(members[0].projection.connectivity.n_pre * len(delays) + 1, np.uint32)
+    slots = _slots(delays)
     for listed in members:
-        lo, hi, _ = _targets(listed, thread, base, end)
+        lo, hi, _ = _targets(listed, thread, *span)
         for piece in pieces(listed) if lo < hi else ():
-            count_rows(segments, piece.pre, slot_of[piece.delays], piece.post, lo, hi, len(delays))
-    total = int(segments.sum(dtype=np.int64))
+            count_rows(counts, piece.pre, slots[piece.delays], piece.post, lo, hi, len(delays))
+    return counts
+
+
+def _window(
+    members: Sequence[Listed], thread: int, span: tuple[int, int], delays: NDArray[np.int64], counts: Counts, kind: str
+) -> Window:
+    """The synapses of all members onto accumulators span[0] .. span[1] of a thread. counts: of each row."""
+    segments = np.zeros(counts.size + 1, np.uint32)
+    np.cumsum(counts.ravel(), out=segments[1:])
+    total = int(counts.sum(dtype=np.int64))
     if total > MOST:
-        raise MemoryError(f"{total} synapses of {members[0].projection.pre} onto one thread exceed 2^32; use more threads")
-    np.cumsum(segments, out=segments)
+        raise MemoryError(f"{total} synapses of '{members[0].projection.pre}' onto one thread exceed 2^32; use more threads")
     next_free = segments[:-1].copy()
     packed = np.empty(total if kind == "packed" else 0, np.uint32)
     targets = np.empty(0 if kind == "packed" else total, np.uint16)
     values = np.empty(total if kind == "split" else 0, np.int32)
+    slots = _slots(delays)
     for listed in members:
-        lo, hi, shift = _targets(listed, thread, base, end)
+        lo, hi, shift = _targets(listed, thread, *span)
         for piece in pieces(listed) if lo < hi else ():
-            slots = slot_of[piece.delays]
-            place_rows(
-                next_free, piece.pre, slots, piece.post, piece.units, lo, hi, shift, len(delays), packed, targets, values
-            )
+            where = (lo, hi, shift, len(delays), packed, targets, values)
+            place_rows(next_free, piece.pre, slots[piece.delays], piece.post, piece.units, *where)
     stored: Window = {"packed": packed} if kind == "packed" else {"targets": targets}
     stored |= {"values": values} if kind == "split" else {}
-    return {"base": base, "size": end - base, "segments": segments, **stored}
+    return {"base": span[0], "size": span[1] - span[0], "segments": segments, **stored}
 
 
 def _targets(listed: Listed, thread: int, base: int, end: int) -> tuple[int, int, int]:
