@@ -10,13 +10,21 @@ Run: python benchmarks/microcircuit.py [--scale 0.1] [--threads 1 2] [--seconds 
 from __future__ import annotations
 
 import argparse
+import ctypes
+import os
 import resource
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 
 import neurocomp as nc
+from neurocomp.backends.cpu.codegen import FAST
+from neurocomp.backends.cpu.toolchain import find_compiler
 
 NAMES = ("L23E", "L23I", "L4E", "L4I", "L5E", "L5I", "L6E", "L6I")
 SIZES = (20683, 5834, 21915, 5479, 4850, 1065, 14395, 2948)
@@ -108,9 +116,49 @@ def _weight(target: int, source: int) -> float:
     return WEIGHT * (double if NAMES[source].endswith("E") else G)
 
 
-def floor() -> float:
-    """ns per event: 32-bit words of 16-bit targets and weights, added at random into 38,585 integers in NumPy's C loop... of the kernel."""
-    return float("nan")
+FLOOR = """
+#include <stdint.h>
+#include <stddef.h>
+void add(ptrdiff_t rows, ptrdiff_t length, const int32_t *order, const uint32_t *words, int32_t *to) {
+    for (ptrdiff_t i = 0; i < rows; i++) {
+        const uint32_t *row = words + (ptrdiff_t)order[i] * length;
+        for (ptrdiff_t k = 0; k < length && i + 6 < rows; k += 16) __builtin_prefetch(words + (ptrdiff_t)order[i + 6] * length + k);
+        for (ptrdiff_t k = 0; k < length; k++) to[row[k] & 131071] += (int32_t)row[k] >> 17;
+    }
+}
+"""
+
+
+def floor(length: int, targets: int, seconds: float = 0.5) -> float:
+    """Nanoseconds per event of adding rows of `length` words, taken at random from 1 GB, into `targets` integers in C, one thread."""
+    rng = np.random.default_rng(0)
+    rows = 1_000_000_000 // (4 * length)
+    words = rng.integers(0, targets, rows * length, np.uint32) | np.uint32(3 << 17)
+    order, to = rng.integers(0, rows, int(seconds * 6e8 / length), np.int32), np.zeros(131072, np.int32)
+    with tempfile.TemporaryDirectory() as folder:
+        source, library = Path(folder) / "floor.c", Path(folder) / "floor.so"
+        source.write_text(FLOOR)
+        command = [*find_compiler().command, *FAST, "-march=native", "-shared", "-fPIC", source, "-o", library]
+        subprocess.run(command, check=True)
+        add = ctypes.CDLL(str(library)).add
+    arrays = [ctypes.c_void_p(array.ctypes.data) for array in (order, words, to)]
+    times = []
+    for _ in range(5):
+        began = time.perf_counter()
+        add(ctypes.c_ssize_t(len(order)), ctypes.c_ssize_t(length), *arrays)
+        times.append(time.perf_counter() - began)
+    return 1e9 * statistics.median(times) / (len(order) * length)
+
+
+def irregularity(events: nc.Events) -> float:
+    """The mean over neurons of the coefficient of variation of their intervals between spikes, where there are at least five."""
+    order = np.lexsort((events.times, events.ids))
+    ids, times = events.ids[order], events.times[order]
+    parts = np.split(np.diff(times), np.flatnonzero(np.diff(ids)) + 1) if len(ids) else []
+    # np.diff(times) has one entry for each pair of neighbours; the one that ends a neuron's train is no interval
+    intervals = [part[:-1] if k < len(parts) - 1 else part for k, part in enumerate(parts)]
+    values = [np.std(x) / np.mean(x) for x in intervals if len(x) >= 5]
+    return float(np.mean(values)) if values else float("nan")
 
 
 def rss() -> float:
@@ -124,25 +172,48 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("--two", action="store_true", help="run two processes at once, too")
     parser.add_argument("--runs", type=int, default=3)
     args = parser.parse_args()
     steps = round(args.seconds / DT)
+    print(f"load of the machine: {os.getloadavg()[0]:.1f}")
     for threads in args.threads:
         began = time.perf_counter()
         program = nc.compile(network(args.scale), "cpu", threads=threads, mantissa_bits=15)
-        print(f"cpu, threads={threads}: built in {time.perf_counter() - began:.1f} s, {rss():.2f} GB at most", flush=True)
+        built = time.perf_counter() - began
         program.run(steps=round(0.1 / DT), record=[])
         runs = [program.run(steps=steps, record=[]) for _ in range(args.runs)]
-        seconds = statistics.median(run.seconds for run in runs) / args.seconds
-        events = sum(runs[-1].counters.events.values())
-        rates = [runs[-1].counters.spikes[name] / program.network.populations[name].size / args.seconds for name in NAMES]
-        print(
-            f"  {seconds:.3f} s per biological second, {events / 1e6:.0f} million events, {1e9 * seconds / events:.2f} ns each"
-        )
-        print(
-            "  Hz: "
-            + ", ".join(f"{name} {rate:.2f} ({wanted})" for name, rate, wanted in zip(NAMES, rates, RATES, strict=True))
-        )
+        report(program, threads, built, [run.seconds / args.seconds for run in runs], args.seconds, runs[-1])
+    length = round(sum(_synapses(k, j) for k in range(8) for j in range(8)) / sum(SIZES) / 50)
+    for name, targets in (("one thread's", sum(SIZES)), ("half of the", sum(SIZES) // 2)):
+        print(f"the machine, rows of {length} into {name} targets, one thread: {floor(length, targets):.2f} ns per event")
+    if args.two:
+        two_processes(args.scale, args.seconds)
+
+
+def report(program: nc.Program, threads: int, built: float, seconds: list[float], lasting: float, last: nc.Recording) -> None:
+    """What was measured of one program."""
+    events = sum(last.counters.events.values()) / lasting
+    synapses = sum(len(x.connectivity) for x in program.network.projections.values())
+    middle = statistics.median(seconds)
+    print(
+        f"cpu, threads={threads}: built in {built:.1f} s, at most {rss():.2f} GB, {synapses / 1e6:.0f} million synapses\n"
+        f"  {middle:.3f} s per biological second ({min(seconds):.3f} to {max(seconds):.3f}), {events / 1e6:.0f} million events, "
+        f"{1e9 * middle / events:.2f} ns each with everything"
+    )
+    rates = {name: last.counters.spikes[name] / program.network.populations[name].size / lasting for name in NAMES}
+    print("  Hz: " + ", ".join(f"{name} {rates[name]:.2f} ({wanted})" for name, wanted in zip(NAMES, RATES, strict=True)))
+    recorded = program.run(steps=round(lasting / DT), record=list(NAMES))
+    print("  CV of intervals: " + ", ".join(f"{name} {irregularity(recorded[name]):.2f}" for name in NAMES), flush=True)
+
+
+def two_processes(scale: float, seconds: float) -> None:
+    """What two processes with a thread each reach at once."""
+    command = [sys.executable, __file__, "--threads", "1", "--scale", str(scale), "--seconds", str(seconds)]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    for process in both:
+        output = process.communicate()[0]
+        print("of two processes, one: " + next(line for line in output.splitlines() if "biological" in line).strip())
 
 
 if __name__ == "__main__":

@@ -147,17 +147,20 @@ cdef class Engine:
         cdef Node* node = self._new_node(size, lag, align)
         self.keep += [update, context]
         self.contexts += [] if context is None else [context]
-        node.chunk = min(max(FIRST_LEVEL // (8 * (n_inputs + len(state) + len(constants) + 1)) // 32 * 32, 32), CHUNK)
         node.n_inputs, node.key, node.context = <int>n_inputs, key, <void*>context
         node.update, node.integer, node.wide, node.spikes, node.scale = function, integer, wide, spikes, scale
         node.graded = graded
         node.n_state, node.n_constants = len(state), len(constants)
         for k in range(node.n_state):
             node.state[k] = <void*>self._hold(state[k])
+        node.alike = True
         for k in range(node.n_constants):
             node.varies[k] = constants[k].shape[0] == size and size > 1
+            node.alike = node.alike and not node.varies[k]
             array = constants[k] if node.varies[k] else np.full(CHUNK, constants[k][0], dtype)
             node.constants[k] = <const void*>self._hold(array)
+        read = n_inputs + len(state) + 1 + (0 if node.alike else len(constants))
+        node.chunk = min(max(FIRST_LEVEL // (8 * read) // 128 * 128, 32), CHUNK)
         own_bias = np.array(bias, np.int64)
         node.bias = <const void*>self._hold(own_bias.astype(np.int64 if wide else np.int32))
         for k in range(self.loop.threads):

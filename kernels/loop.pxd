@@ -27,6 +27,7 @@ cdef extern from "step.h" nogil:
         int64_t first
         uint64_t key
         double t
+        bint alike
         nc_counts* counts
         void* context
 
@@ -71,6 +72,7 @@ cdef struct Node:
     int n_constants
     void* state[MAX_STATES]            # n_state pointers to arrays of `size` float64 or int64
     const void* constants[MAX_CONSTANTS]  # n_constants pointers to arrays of `size`, or of CHUNK equal values
+    bint alike                 # none of them varies
     uint8_t varies[MAX_CONSTANTS]         # whether the constant has one value per neuron
     const void* bias           # n_inputs x size grid units as the accumulators' type: their values before any event
     const void* rest           # n_inputs x size: what the update gets where nobody projects to the node

@@ -259,7 +259,7 @@ cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept
     cdef const void* constants[MAX_CONSTANTS]
     cdef int i
     now.step, now.key, now.context, now.counts = loop.now + t, node.key, node.context, node.poisson[k]
-    now.t = <double>now.step * loop.dt
+    now.t, now.alike = <double>now.step * loop.dt, node.alike
     for i in range(node.n_inputs):
         inputs[i] = &a[i * CHUNK]
     cdef bint alone = loop.first[index] == loop.first[index + 1]

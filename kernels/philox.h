@@ -229,22 +229,27 @@ NC_INLINE void nc_poisson_block(
         if (equal[skip + j]) out[j] = nc_poisson(key, step, first + skip + j, site, kept->mean);
 }
 
-/* out[j] = nc_poisson(key, step, first + j, site, mean[j]) for n neurons, in vector code where means are below NC_INVERSION, most
- * quickly where they are equal; `out` must lie apart from `mean`. kept: sums of an earlier call */
-NC_INLINE void nc_poisson_fill(
-    ptrdiff_t n, uint64_t key, int64_t step, int64_t first, int32_t site, const double *mean, double *out, nc_counts *kept
+/* out[j] = nc_poisson(key, step, first + j, site, mean) for n neurons. kept: sums of an earlier call */
+NC_INLINE void nc_poisson_same(
+    ptrdiff_t n, uint64_t key, int64_t step, int64_t first, int32_t site, double mean, double *out, nc_counts *kept
 ) {
-    int64_t differ = 0;
-    for (ptrdiff_t j = 0; j < n; j++) differ |= mean[j] != mean[0];
-    if (n > 0 && !differ && mean[0] > 0.0 && mean[0] < NC_INVERSION) {
-        nc_poisson_sums(kept, mean[0]);
-        for (ptrdiff_t at = 0; at < n;) {
-            const ptrdiff_t skip = (first + at) & 7, room = NC_BLOCK - skip, size = n - at < room ? n - at : room;
-            nc_poisson_block(skip, size, key, step, first + at - skip, site, kept, out + at);
-            at += size;
-        }
+    if (!(mean > 0.0 && mean < NC_INVERSION)) {
+        for (ptrdiff_t j = 0; j < n; j++) out[j] = nc_poisson(key, step, first + j, site, mean);
         return;
     }
+    nc_poisson_sums(kept, mean);
+    for (ptrdiff_t at = 0; at < n;) {
+        const ptrdiff_t skip = (first + at) & 7, room = NC_BLOCK - skip, size = n - at < room ? n - at : room;
+        nc_poisson_block(skip, size, key, step, first + at - skip, site, kept, out + at);
+        at += size;
+    }
+}
+
+/* out[j] = nc_poisson(key, step, first + j, site, mean[j]) for n neurons, in vector code where means are below NC_INVERSION;
+ * `out` must lie apart from `mean` */
+NC_INLINE void nc_poisson_fill(
+    ptrdiff_t n, uint64_t key, int64_t step, int64_t first, int32_t site, const double *mean, double *out
+) {
     double u[NC_BLOCK];
     for (ptrdiff_t at = 0; at < n; at += NC_BLOCK) {
         const ptrdiff_t size = n - at < NC_BLOCK ? n - at : NC_BLOCK;

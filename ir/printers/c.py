@@ -9,7 +9,6 @@ from collections.abc import Container
 
 from neurocomp.ir.expressions import (
     RANDOM,
-    Assign,
     Binary,
     Call,
     Compare,
@@ -82,9 +81,6 @@ def c_function(form: StepForm, name: str) -> str:
     late = _is_late(form)
     random = counts or any(True for expr in form.expressions() for _ in draws(expr))
 
-    def statement(assign: Assign) -> str:
-        return f"            {assign.target}_ = {to_c(assign.value, form.arithmetic, counts)};"
-
     lines = [
         f"NC_CLONES static void {name}(ptrdiff_t n, const void *const *inputs, void *const *state,",
         "        const void *const *constants, const nc_now *now, unsigned char *restrict fired, int32_t *restrict payload) {",
@@ -100,14 +96,35 @@ def c_function(form: StepForm, name: str) -> str:
         f"    for (ptrdiff_t begin = 0; begin < n; begin += {PART}) {{",
         f"        const ptrdiff_t end = n - begin < {PART} ? n : begin + {PART};",
         *(line for site, mean in counts.items() for line in _count_ahead(form, site, mean)),
-        "        NC_ELEMENTWISE",
-        "        for (ptrdiff_t j = begin; j < end; j++) {",
     ]
+    if form.constants:
+        lines += [
+            "        if (now->alike) {",
+            *(f"            const {kind} {x}_ = c{k}[0];" for k, x in enumerate(form.constants)),
+        ]
+        lines += [
+            *_loop(form, kind, used, counts, late),
+            "        } else {",
+            *_loop(form, kind, used, counts, late, each=True),
+            "        }",
+        ]
+    else:
+        lines += _loop(form, kind, used, counts, late, each=True)
+    if form.spike is not None:
+        flag = "spiked[j - begin]" if form.payload is None else "(spiked[j - begin] & (payload[j] != 0))"
+        lines.append(f"        for (ptrdiff_t j = begin; j < end; j++) fired[j] = (unsigned char){flag};")
+    lines += ["    }", *(_late_reset(form, kind) if late else []), "}"]
+    return "\n".join(lines) + "\n"
+
+
+def _loop(form: StepForm, kind: str, used: set[str], counts: Container[int], late: bool, each: bool = False) -> list[str]:
+    """The loop over neurons. each: constants have a value for every neuron, else they are scalars, known here."""
+    lines = ["        NC_ELEMENTWISE", "        for (ptrdiff_t j = begin; j < end; j++) {"]
     lines += [f"            const {kind} {x}_ = i{k}[j];" for k, x in enumerate(form.inputs) if x in used]
     lines += [f"            {kind} {x}_ = s{k}[j];" for k, x in enumerate(form.state)]
-    lines += [f"            const {kind} {x}_ = c{k}[j];" for k, x in enumerate(form.constants)]
+    lines += [f"            const {kind} {x}_ = c{k}[j];" for k, x in enumerate(form.constants) if each]
     lines += [f"            {kind} {x}_;" for x in form.temporaries]
-    lines += [statement(assign) for assign in form.updates]
+    lines += [f"            {x.target}_ = {to_c(x.value, form.arithmetic, counts)};" for x in form.updates]
     if form.spike is not None:
         lines.append(f"            const int spike = {to_c(form.spike, form.arithmetic)};")
         if form.payload is not None:
@@ -117,12 +134,7 @@ def c_function(form: StepForm, name: str) -> str:
         lines.append("            spiked[j - begin] = spike;")
         lines += ["            payload[j] = (int32_t)sent;"] if form.payload is not None else []
     lines += [f"            s{k}[j] = {x}_;" for k, x in enumerate(form.state)]
-    lines += ["        }"]
-    if form.spike is not None:
-        flag = "spiked[j - begin]" if form.payload is None else "(spiked[j - begin] & (payload[j] != 0))"
-        lines.append(f"        for (ptrdiff_t j = begin; j < end; j++) fired[j] = (unsigned char){flag};")
-    lines += ["    }", *(_late_reset(form, kind) if late else []), "}"]
-    return "\n".join(lines) + "\n"
+    return [*lines, "        }"]
 
 
 def _known_ahead(form: StepForm) -> dict[int, Expr]:
@@ -138,12 +150,23 @@ def _known_ahead(form: StepForm) -> dict[int, Expr]:
 
 def _count_ahead(form: StepForm, site: int, mean: Expr) -> list[str]:
     """Code that draws a count for every neuron of a part."""
-    lines = [f"        double m{site}[{PART}], p{site}[{PART}];", "        NC_ELEMENTWISE"]
-    lines += ["        for (ptrdiff_t j = begin; j < end; j++) {"]
-    lines += [f"            const double {x}_ = c{k}[j];" for k, x in enumerate(form.constants) if x in {*names(mean)}]
-    lines += [f"            m{site}[j - begin] = {to_c(mean, form.arithmetic)};", "        }"]
-    where = f"now->key, now->step, now->first + begin, {site}"
-    return [*lines, f"        nc_poisson_fill(end - begin, {where}, m{site}, p{site}, now->counts);"]
+    where = f"end - begin, now->key, now->step, now->first + begin, {site}"
+    needed = [(k, x) for k, x in enumerate(form.constants) if x in {*names(mean)}]
+    return [
+        f"        double p{site}[{PART}];",
+        "        if (now->alike) {",
+        *(f"            const double {x}_ = c{k}[0];" for k, x in needed),
+        f"            nc_poisson_same({where}, {to_c(mean, form.arithmetic)}, p{site}, now->counts);",
+        "        } else {",
+        f"            double m{site}[{PART}];",
+        "            NC_ELEMENTWISE",
+        "            for (ptrdiff_t j = begin; j < end; j++) {",
+        *(f"                const double {x}_ = c{k}[j];" for k, x in needed),
+        f"                m{site}[j - begin] = {to_c(mean, form.arithmetic)};",
+        "            }",
+        f"            nc_poisson_fill({where}, m{site}, p{site});",
+        "        }",
+    ]
 
 
 def _is_late(form: StepForm) -> bool:

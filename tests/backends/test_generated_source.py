@@ -100,8 +100,16 @@ KNOWN = {
     ),
     *("unsigned", "char", "int", "double", "ptrdiff_t", "int32_t", "int64_t", "nc_now", "now", "key", "step", "first", "t"),
     *("n", "inputs", "state", "constants", "fired", "payload", "j", "spike", "sent", "nc_abs_loihi"),
-    *("int16_t", "begin", "end", "spiked", "here", "counts", "uint64_t", "eight", "memcpy", "if", "continue"),
-    *("nc_min_float", "nc_max_float", "nc_min_loihi", "nc_max_loihi", *(f"nc_{name}" for name in FUNCTIONS), "nc_poisson_fill"),
+    *("int16_t", "begin", "end", "spiked", "here", "counts", "uint64_t", "eight", "memcpy", "if", "else", "alike", "continue"),
+    *(
+        "nc_min_float",
+        "nc_max_float",
+        "nc_min_loihi",
+        "nc_max_loihi",
+        *(f"nc_{name}" for name in FUNCTIONS),
+        "nc_poisson_fill",
+        "nc_poisson_same",
+    ),
 }
 
 
