@@ -122,7 +122,8 @@ FLOOR = """
 void add(ptrdiff_t rows, ptrdiff_t length, const int32_t *order, const uint32_t *words, int32_t *to) {
     for (ptrdiff_t i = 0; i < rows; i++) {
         const uint32_t *row = words + (ptrdiff_t)order[i] * length;
-        for (ptrdiff_t k = 0; k < length && i + 6 < rows; k += 16) __builtin_prefetch(words + (ptrdiff_t)order[i + 6] * length + k);
+        const uint32_t *later = words + (ptrdiff_t)order[i + 6 < rows ? i + 6 : i] * length;
+        for (ptrdiff_t k = 0; k < length; k += 16) __builtin_prefetch(later + k);
         for (ptrdiff_t k = 0; k < length; k++) to[row[k] & 131071] += (int32_t)row[k] >> 17;
     }
 }
@@ -130,7 +131,7 @@ void add(ptrdiff_t rows, ptrdiff_t length, const int32_t *order, const uint32_t 
 
 
 def floor(length: int, targets: int, seconds: float = 0.5) -> float:
-    """Nanoseconds per event of adding rows of `length` words, taken at random from 1 GB, into `targets` integers in C, one thread."""
+    """Nanoseconds per event of adding rows of `length` words, at random places in 1 GB, to `targets` integers in C."""
     rng = np.random.default_rng(0)
     rows = 1_000_000_000 // (4 * length)
     words = rng.integers(0, targets, rows * length, np.uint32) | np.uint32(3 << 17)
@@ -138,7 +139,7 @@ def floor(length: int, targets: int, seconds: float = 0.5) -> float:
     with tempfile.TemporaryDirectory() as folder:
         source, library = Path(folder) / "floor.c", Path(folder) / "floor.so"
         source.write_text(FLOOR)
-        command = [*find_compiler().command, *FAST, "-march=native", "-shared", "-fPIC", source, "-o", library]
+        command = [*find_compiler().command, *FAST, "-march=native", "-shared", "-fPIC", str(source), "-o", str(library)]
         subprocess.run(command, check=True)
         add = ctypes.CDLL(str(library)).add
     arrays = [ctypes.c_void_p(array.ctypes.data) for array in (order, words, to)]
@@ -151,7 +152,7 @@ def floor(length: int, targets: int, seconds: float = 0.5) -> float:
 
 
 def irregularity(events: nc.Events) -> float:
-    """The mean over neurons of the coefficient of variation of their intervals between spikes, where there are at least five."""
+    """The coefficient of variation of the intervals between a neuron's spikes, mean of neurons with at least five."""
     order = np.lexsort((events.times, events.ids))
     ids, times = events.ids[order], events.times[order]
     parts = np.split(np.diff(times), np.flatnonzero(np.diff(ids)) + 1) if len(ids) else []
@@ -202,7 +203,8 @@ def report(program: nc.Program, threads: int, built: float, seconds: list[float]
         f"{1e9 * middle / events:.2f} ns each with everything"
     )
     rates = {name: last.counters.spikes[name] / program.network.populations[name].size / lasting for name in NAMES}
-    print("  Hz: " + ", ".join(f"{name} {rates[name]:.2f} ({wanted})" for name, wanted in zip(NAMES, RATES, strict=True)))
+    shown = (f"{name} {rates[name]:.2f} ({wanted})" for name, wanted in zip(NAMES, RATES, strict=True))
+    print("  Hz: " + ", ".join(shown))
     recorded = program.run(steps=round(lasting / DT), record=list(NAMES))
     print("  CV of intervals: " + ", ".join(f"{name} {irregularity(recorded[name]):.2f}" for name in NAMES), flush=True)
 
