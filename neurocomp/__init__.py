@@ -52,7 +52,7 @@ from neurocomp.ir.neurons import (
 from neurocomp.ir.passes import Quantise
 from neurocomp.ir.passes.place import Place, place
 from neurocomp.ir.placement import Placement
-from neurocomp.ir.plasticity import STDP, Plasticity, PlasticityRule, RewardSTDP, Trace, TripletSTDP
+from neurocomp.ir.plasticity import STDP, LoihiRule, Plasticity, PlasticityRule, RewardSTDP, Trace, TripletSTDP
 from neurocomp.ir.storage import load, save
 from neurocomp.ir.text import text
 from neurocomp.ir.verify import verify
@@ -97,6 +97,7 @@ __all__ = [
     "Izhikevich",
     "LoihiGradedRelu",
     "LoihiLIF",
+    "LoihiRule",
     "LoihiSynapse",
     "Network",
     "Neuron",

@@ -15,6 +15,7 @@ from neurocomp.backends.cpu.toolchain import CannotCompileError
 from neurocomp.ir.connectivity import Dense
 from neurocomp.ir.errors import UnsupportedError
 from neurocomp.ir.network import Projection
+from neurocomp.ir.plasticity import LearningProgram, Plasticity
 
 Floats = NDArray[np.float64]
 
@@ -100,8 +101,8 @@ def _block(values: Floats, row: Any, post: Any, rows: int, low: int, high: int) 
 
 def rule_of(projection: Projection) -> Update:
     """The compiled rule of a projection."""
-    assert projection.learning is not None
-    assert projection.plasticity is not None
+    if not isinstance(projection.learning, LearningProgram) or not isinstance(projection.plasticity, Plasticity):
+        raise UnsupportedError("cpu", [f"projection '{projection.name}' has a LoihiRule; run it with target='reference'"])
     try:
         return rule_for(projection.learning.form)
     except CannotCompileError as error:
@@ -111,5 +112,5 @@ def rule_of(projection: Projection) -> Update:
 
 def constants_of(projection: Projection) -> Floats:
     """The constants of a projection's rule, in the order of its form."""
-    assert projection.learning is not None
+    assert isinstance(projection.learning, LearningProgram)
     return np.array([projection.learning.constants[name] for name in projection.learning.form.constants])
