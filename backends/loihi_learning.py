@@ -39,10 +39,14 @@ class Draws:
     COLUMNS = ("pre_decay", "pre_impulse", "post_again", "post_decay", "post_impulse", "weight")
 
     def __init__(self, rule: LoihiRule) -> None:
-        self.epoch, self.time = rule.t_epoch, 0
-        seeds = (*(rule.rng_seed + k for k in range(4)), WEIGHT_SEED)
-        self.generators = [np.random.default_rng(seed) for seed in seeds]
-        for k in range(len(seeds)):
+        self.epoch, self.seeds = rule.t_epoch, (*(rule.rng_seed + k for k in range(4)), WEIGHT_SEED)
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to the first step."""
+        self.time = 0
+        self.generators = [np.random.default_rng(seed) for seed in self.seeds]
+        for k in range(len(self.seeds)):
             self._draw(k, 1)  # those of before the first step, which nothing uses
 
     def _draw(self, k: int, count: int) -> Array:
@@ -109,7 +113,7 @@ class LoihiSynapses(ListedSynapses):
         assert isinstance(projection.learning, LoihiRule)
         self.rule, self.lag = projection.learning, lag
         synapse = projection.loihi or LoihiSynapse()
-        self.exponent, self.range, self.sign = synapse.weight_exp, synapse.learned_range, synapse.sign_mode
+        self.exponent, self.range = synapse.weight_exp, synapse.learned_range
         self.reset()
 
     def reset(self) -> None:
@@ -162,10 +166,7 @@ class LoihiSynapses(ListedSynapses):
         times["u"] = np.full(len(which), self.rule.t_epoch if counted else 0)
         values = _Values(times, histories, (self.row[which], self.post[which]), self.weights[which], self.tags[which])
         if "dw" in self.rule.products:
-            total = values.added(values.w, self.rule.products["dw"])
-            total = np.maximum(total, 0) if self.sign == "excitatory" else total
-            total = np.minimum(total, 0) if self.sign == "inhibitory" else total
-            self.weights[which] = _rounded(total, random, *self.range)
+            self.weights[which] = _rounded(values.added(values.w, self.rule.products["dw"]), random, *self.range)
         if "dt" in self.rule.products:
             self.tags[which] = _rounded(values.added(values.t, self.rule.products["dt"]), random, TAG_LOW, TAG_HIGH)
 

@@ -10,7 +10,17 @@ from libc.stdlib cimport realloc
 from libc.string cimport memcpy
 
 from neurocomp.kernels.delivery cimport acc_t, add_patches, add_rows, add_segments, add_shifted
-from neurocomp.kernels.learning cimport Block, add_weights, learn_arrivals, learn_reward, learn_spikes, ready_post
+from neurocomp.kernels.learning cimport (
+    Block, add_weights, learn_arrivals, learn_reward, learn_spikes, nc_engine, ready_post,
+)
+from neurocomp.kernels.loihi cimport end_epoch
+
+cdef extern from "loihi.h" nogil:
+    enum:
+        NC_DRAWS
+        NC_POST_AGAIN
+    void nc_engine_arrival(const nc_engine* e, int64_t row, int64_t now)
+    void nc_engine_spike(const nc_engine* e, int64_t target, int64_t now, double random)
 
 
 cdef void run_loop(Loop* loop) noexcept nogil:
@@ -264,6 +274,11 @@ cdef void learn(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept 
         if projection.kind != PLASTIC:
             continue
         pre, block = &loop.nodes[projection.pre], &projection.learning.blocks[k]
+        if block.engine.n_products:
+            run_engine(loop, projection, block, k, step, loop.now + t + post.lag)
+            if block.trace != NULL and (loop.now + t + 1) % loop.every == 0:
+                keep_weights(block, trace_row(loop, t))
+            continue
         block.state.t = <double>(loop.now + t)
         ready = projection.learning.rule.on_pre == NULL
         for d in range(projection.n_delays):
@@ -282,6 +297,45 @@ cdef void learn(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept 
         take_reward(loop, projection, block, step)
         if block.trace != NULL and (loop.now + t + 1) % loop.every == 0:
             keep_weights(block, trace_row(loop, t))
+
+
+cdef void run_engine(Loop* loop, Projection* projection, Block* block, int k, int64_t step, int64_t time) noexcept nogil:
+    """The engine's steps up to `time`; all but the last are of before the population's first step, and see no spikes."""
+    cdef nc_engine* engine = &block.engine
+    cdef const double* draws
+    cdef int64_t now
+    while engine.time[0] < time:
+        draws = engine.draws + (engine.time[0] - engine.drawn) * NC_DRAWS
+        now = engine.time[0] % engine.epoch + 1
+        engine.time[0] += 1
+        if engine.time[0] == time:
+            meet_spikes(loop, projection, block, k, step, now, draws[NC_POST_AGAIN])
+        if now == engine.epoch:
+            end_epoch(block, draws)
+
+
+cdef void meet_spikes(
+    Loop* loop, Projection* projection, Block* block, int k, int64_t step, int64_t now, double random
+) noexcept nogil:
+    """The spikes that arrive in this machine step, and the target's of the one before."""
+    cdef Node* pre = &loop.nodes[projection.pre]
+    cdef Node* post = &loop.nodes[projection.post]
+    cdef int64_t slot, at, i
+    cdef int d, source
+    for d in range(projection.n_delays):
+        if step < projection.delays[d]:
+            continue
+        slot = (step - projection.delays[d]) % pre.ring
+        for source in range(loop.threads):
+            at = slot * pre.size + pre.bounds[source]
+            for i in range(pre.counts[slot * loop.threads + source]):
+                nc_engine_arrival(&block.engine, pre.ids[at + i] * projection.n_delays + d, now)
+    if step == 0:
+        return
+    slot = (step - 1) % post.ring
+    at = slot * post.size + post.bounds[k]
+    for i in range(post.counts[slot * loop.threads + k]):
+        nc_engine_spike(&block.engine, post.ids[at + i], now, random)
 
 
 cdef void take_reward(Loop* loop, Projection* projection, Block* block, int64_t step) noexcept nogil:
