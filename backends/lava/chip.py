@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.backends.lava.match import library_lif
-from neurocomp.backends.lava.wires import Wire, wires
+from neurocomp.backends.lava.wires import Wire, why_generated, wires
 from neurocomp.ir.connectivity import Connectivity, Dense, Sparse
 from neurocomp.ir.convolution import Conv2d
 from neurocomp.ir.network import Network, Node, Population, Projection
@@ -73,7 +73,8 @@ def by_projection(net: Network, processes: Sequence[Any]) -> tuple[dict[str, lis
     """A chip's connection processes by the projection of `net` that each belongs to, and what became of convolutions.
 
     processes: those of `uniform(net)[0]`, one for each of its wires and in their order. The notes name every convolution whose
-    kernels are listed synapse by synapse instead of shared by Lava's Conv, and why.
+    kernels are listed synapse by synapse instead of shared by Lava's Conv, every projection that learns by a process that is
+    not Lava's, and why.
     """
     split, names = uniform(net)
     left = iter(processes)
@@ -82,6 +83,9 @@ def by_projection(net: Network, processes: Sequence[Any]) -> tuple[dict[str, lis
     for projection in net.projections.values():
         made = [wire for piece in _pieces(net, names, projection) for wire in wires(_alone(split, piece))]
         found[projection.name] = [next(left) for _ in made]
+        reason = why_generated(projection) if projection.learning is not None else None
+        if reason is not None:
+            notes.append(f"{projection.name}: it learns in a generated process, which is not among these: {reason}")
         if isinstance(projection.connectivity, Conv2d) and any(wire.conv is None for wire in made):
             notes.append(_expanded(projection, made, names))
     return found, notes

@@ -58,7 +58,7 @@ def wires(net: Network) -> list[Wire]:
     result = []
     for projection in net.projections.values():
         if projection.learning is not None:
-            if learns_in_library(projection):
+            if why_generated(projection) is None:
                 result.append(_learning_wire(projection))
             continue  # others are a process of their own
         source, population = net.node(projection.pre), net.populations[projection.post]
@@ -111,18 +111,20 @@ def _wires(projection: Projection, message_bits: int, loihi: bool, bound: int) -
     return result
 
 
-def learns_in_library(projection: Projection) -> bool:
-    """Whether a projection that learns is Lava's LearningDense: a `LoihiRule`, one delay, every pair of neurons once.
+def why_generated(projection: Projection) -> str | None:
+    """Why a projection that learns is not Lava's LearningDense, or None where it is.
 
-    LearningDense lets every pair learn. LearningSparse is not used: it fails on factors w and t and on weights of one sign, and
-    forgets synapses that start at 0.
+    LearningSparse is not used: it fails on factors w and t and on weights of one sign, and forgets synapses that start at 0.
     """
-    if not isinstance(projection.learning, LoihiRule) or np.unique(projection.delay).size != 1:
-        return False
-    connectivity = projection.connectivity
-    pre, post = connectivity.synapses()
-    pairs = connectivity.n_pre * connectivity.n_post
-    return len(pre) == pairs > 0 and np.unique(post * connectivity.n_pre + pre).size == pairs
+    if not isinstance(projection.learning, LoihiRule):
+        return "its rule is not one of Loihi's learning engine"
+    if np.unique(projection.delay).size > 1:
+        return "its synapses have several delays, and a LearningDense has one"
+    pre, post = projection.connectivity.synapses()
+    pairs = projection.connectivity.n_pre * projection.connectivity.n_post
+    if len(pre) != pairs or np.unique(post * projection.connectivity.n_pre + pre).size != pairs:
+        return "in a LearningDense every pair of neurons has one synapse that learns"
+    return None
 
 
 def _learning_wire(projection: Projection) -> Wire:

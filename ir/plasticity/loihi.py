@@ -61,9 +61,7 @@ class LoihiRule:
             if not isinstance(given := getattr(self, name), str):
                 raise ModelError(f"LoihiRule: {name} is text, such as '2^-2*x1*y0', not {given!r:.60}")
         if self.dd.strip():
-            raise ModelError(
-                "LoihiRule: dd is not available: what it would learn, the delay, delays nothing in Lava; leave it out"
-            )
+            raise ModelError("LoihiRule: dd is not available: the delay it would learn delays nothing in Lava; leave it out")
         if not self.dw.strip() and not self.dt.strip():
             raise ModelError("LoihiRule: nothing is learned; give dw, such as dw='2^-2*x1*y0 - 2^-2*y1*x0'")
         for trace in TRACES:

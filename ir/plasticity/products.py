@@ -75,7 +75,8 @@ class Product:
     def text(self) -> str:
         """As Lava and `parse_products` read it, without the sign of the scale."""
         when = f"u{self.k}" if self.dependency == "u" else self.dependency
-        return "*".join([f"{abs(self.mantissa)}*2^{self.exponent}", when, *(x.text for x in self.factors)])
+        scale = _scale_text(abs(self.mantissa), self.exponent)
+        return "*".join([*([] if scale == "1" else [scale]), when, *(x.text for x in self.factors)])
 
 
 def parse_products(target: str, text: str) -> tuple[Product, ...]:
@@ -225,7 +226,10 @@ class _Parser:
             self._number(draft.scale)
             self._need(")", f"after {value}")
             return
+        column = self.now[2]
         name, constant, sign = self._sum()
+        if sign < 0 and constant == 0:
+            self._refuse(f"Lava drops the sign of (-{name}); write it before the product", column)
         draft.scale.mantissa *= sign
         draft.factors.append(Factor(name, sign * constant))
 
@@ -307,8 +311,13 @@ class _Parser:
 
 def _nearest(value: Fraction) -> str:
     """What is wrong with a scale, and the scales around it."""
-    known = sorted({(Fraction(m) * Fraction(2) ** e, -e, m) for e in EXPONENTS for m in range(1, 8)})
-    below = [x for x in known if x[0] <= value][-1:]
-    above = [x for x in known if x[0] >= value][:1]
-    shown = " and ".join(f"{m}*2^{-e} = {float(x):g}" for x, e, m in (*below, *above))
-    return f"is not an integer of 1..7 times 2^-7 .. 2^8; the nearest {'are' if below and above else 'is'} {shown}"
+    known = {Fraction(m) * Fraction(2) ** e: (m, e) for m in range(7, 0, -1) for e in EXPONENTS}  # with the smallest m
+    below, above = ([x for x in known if x < value], [x for x in known if x > value])
+    nearest = [*([max(below)] if below else []), *([min(above)] if above else [])]
+    shown = " and ".join(f"{_scale_text(*known[x])} = {float(x):g}" for x in nearest)
+    return f"is not an integer of 1..7 times 2^-7 .. 2^8; the nearest {'are' if len(nearest) > 1 else 'is'} {shown}"
+
+
+def _scale_text(mantissa: int, exponent: int) -> str:
+    parts = [str(mantissa)] if mantissa != 1 or not exponent else []
+    return "*".join([*parts, *([f"2^{exponent}"] if exponent else [])])
