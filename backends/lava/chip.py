@@ -81,11 +81,13 @@ def by_projection(net: Network, processes: Sequence[Any]) -> tuple[dict[str, lis
     found: dict[str, list[Any]] = {}
     notes = []
     for projection in net.projections.values():
-        made = [wire for piece in _pieces(net, names, projection) for wire in wires(_alone(split, piece))]
+        pieces = list(_pieces(net, names, projection))
+        made = [wire for piece in pieces for wire in wires(_alone(split, piece))]
         found[projection.name] = [next(left) for _ in made]
-        reason = why_generated(projection) if projection.learning is not None else None
-        if reason is not None:
-            notes.append(f"{projection.name}: it learns in a generated process, which is not among these: {reason}")
+        reasons = [reason for x in pieces if x.learning is not None and (reason := why_generated(x)) is not None]
+        if reasons:
+            count = f"{len(reasons)} of {len(pieces)} parts learn in generated processes, which are not among these"
+            notes.append(f"{projection.name}: {count}: {reasons[0]}")
         if isinstance(projection.connectivity, Conv2d) and any(wire.conv is None for wire in made):
             notes.append(_expanded(projection, made, names))
     return found, notes
