@@ -190,7 +190,8 @@ class _Parser:
             self._refuse(f"the product {written} is 0; leave it out", draft.column)
         if scale.mantissa not in MANTISSAS or scale.exponent not in EXPONENTS:
             value = Fraction(scale.mantissa) * Fraction(2) ** scale.exponent
-            self._refuse(f"the scale of {written}, {float(value):g}, {_nearest(abs(value))}", draft.column)
+            shown = f"{float(value):g}" if abs(value) < 2**60 else "a huge number"
+            self._refuse(f"the scale of {written}, {shown}, {_nearest(abs(value))}", draft.column)
         bits = sum(WIDTHS[x.name] for x in draft.factors)
         if bits > MOST_BITS:
             widths = "7 for a trace, 9 for w and t"
@@ -251,6 +252,7 @@ class _Parser:
                 self._known(text, column)
                 name, sign = text, own
             elif kind == "number" and text.isdigit() and (part == 1 or self.now[1] in ("+", "-")):
+                self._short(text, column)
                 constant = own * int(text)
             else:
                 self._refuse("brackets hold a factor and a whole number, such as (x1-3); longer sums are products", begin)
@@ -265,12 +267,14 @@ class _Parser:
         """Multiply a number into the scale."""
         _, text, column = self.now
         self.at += 1
+        self._short(text, column)
         if self._take("^"):
             if text != "2":
                 self._refuse(f"{text}^ is not a power of two; write 2^-3, times a whole number where needed", column)
             sign = self._sign()
             if self.now[0] != "number" or not self.now[1].isdigit():
                 self._refuse("the exponent of 2^ is a whole number", self.now[2])
+            self._short(self.now[1], self.now[2], 3)
             scale.exponent += sign * int(self.now[1])
             self.at += 1
             return
@@ -279,6 +283,11 @@ class _Parser:
             self._refuse(f"{text} {_nearest(value)}", column)
         scale.mantissa *= value.numerator
         scale.exponent -= value.denominator.bit_length() - 1
+
+    def _short(self, digits: str, column: int, most: int = 20) -> None:
+        """Refuse numbers that are absurd, before anything is computed with them."""
+        if len(digits) > most:
+            self._refuse(f"a number of {len(digits)} digits is no scale, constant or exponent", column)
 
     def _name(self, draft: _Draft, name: str, column: int) -> None:
         if name[0] == "u" and (name[1:].lstrip("_").isdigit() or name in ("u", "u_k", "uk")):

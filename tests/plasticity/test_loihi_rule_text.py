@@ -86,6 +86,9 @@ REFUSED = {  # text -> (column, part of the message)
     "x0/4": (2, "powers of two are written 2^-3"),
     "x0*x1^2": (5, "powers of two are written 2^-3"),
     "x0*2**-2": (4, "powers of two are written 2^-3"),
+    "2^99999999999*x0": (2, "a number of 11 digits is no scale, constant or exponent"),
+    "1" * 5000 + "*x0": (0, "a number of 5000 digits"),
+    "2^999*2^999*x0": (0, "a huge number, is not an integer of 1..7 times 2^-7 .. 2^8; the nearest is 7*2^8 = 1792"),
     "3^2*x0": (0, "3^ is not a power of two"),
     "2^0.5*x0": (2, "the exponent of 2^ is a whole number"),
     "x0 x1": (3, "'x1' follows without an operator"),
@@ -104,6 +107,44 @@ def test_what_is_no_rule_is_refused_at_its_column(text, target):
     assert message in str(caught.value)
     assert f"LoihiRule, {target}: " in str(caught.value)
     assert (caught.value.source, caught.value.column) == (text, column)
+
+
+def test_any_text_is_a_rule_or_refused_in_words():
+    rng = np.random.default_rng(0)
+    parts = [
+        "x0",
+        "y0",
+        "u2",
+        "x1",
+        "w",
+        "sgn",
+        "(",
+        ")",
+        "*",
+        "+",
+        "-",
+        "^",
+        "2",
+        "3",
+        "0.5",
+        " ",
+        "d",
+        "/",
+        "$",
+        "2^-3",
+        "**",
+        ".",
+        "u",
+    ]
+    good, refused = 0, []
+    for _ in range(20_000):
+        text = "".join(rng.choice(parts, rng.integers(1, 9)))
+        try:
+            good += bool(nc.LoihiRule(text, **IMPULSES))
+        except (EquationError, ModelError) as error:
+            refused.append(str(error))
+    assert all(x.startswith("LoihiRule") for x in refused)
+    assert 100 < good < 10_000
 
 
 WRONG = [
