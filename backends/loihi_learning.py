@@ -126,6 +126,8 @@ class LoihiSynapses(ListedSynapses):
 
     def input(self, arrivals: Array) -> Array:
         """(n_post,) summed weights of the spikes that arrive; each delay's sum is shifted by the exponent, rounding down."""
+        while self.time < self.lag - 1:  # the chip's steps before the population's first: u<k> may change weights in them
+            self._step(np.zeros(self.rows, bool), np.zeros(self.n_post, bool))
         reached, total = arrivals.ravel()[self.row], np.zeros(self.n_post)
         for k in range(len(self.delays)):
             at = reached & (self.slot == k)
@@ -134,16 +136,14 @@ class LoihiSynapses(ListedSynapses):
         return total
 
     def learn(self, t: int, arrivals: Array, fired: Array, reward: float = 0.0) -> None:
-        """What the engine does at the end of step t, after the steps of the chip that came before the population's first."""
-        while self.time < t + self.lag:
-            self.time += 1
-            now = self.time == t + self.lag
-            came = arrivals.ravel() if now else np.zeros(self.rows, bool)
-            self._step(came, self.back if now else np.zeros(self.n_post, bool))
+        """What the engine does at the end of step t."""
+        if self.time < t + self.lag:  # equal before the chip's first step only
+            self._step(arrivals.ravel(), self.back)
         self.back = fired.copy()
 
     def _step(self, came: Array, fired: Array) -> None:
         random = dict(zip(Draws.COLUMNS, self.draws.take(1)[0], strict=True))
+        self.time += 1
         epoch, now = divmod(self.time - 1, self.rule.t_epoch)
         pre, post = self.sides
         pre.spike(now + 1, came, 0.0)

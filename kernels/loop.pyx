@@ -180,6 +180,8 @@ cdef void deliver(Loop* loop, int index, int k, int64_t step) noexcept nogil:
         return
     for n in range(loop.first[index], loop.first[index + 1]):
         projection = &loop.projections[loop.order[n]]
+        if projection.kind == PLASTIC and projection.learning.blocks[k].engine.n_products:
+            run_engine(loop, projection, &projection.learning.blocks[k], k, step, False)
         pre = &loop.nodes[projection.pre]
         to = post.scratch if projection.shift else post.acc
         at_receptor = projection.receptor * post.size
@@ -275,7 +277,7 @@ cdef void learn(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept 
             continue
         pre, block = &loop.nodes[projection.pre], &projection.learning.blocks[k]
         if block.engine.n_products:
-            run_engine(loop, projection, block, k, step, loop.now + t + post.lag)
+            run_engine(loop, projection, block, k, step, True)
             if block.trace != NULL and (loop.now + t + 1) % loop.every == 0:
                 keep_weights(block, trace_row(loop, t))
             continue
@@ -299,16 +301,19 @@ cdef void learn(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept 
             keep_weights(block, trace_row(loop, t))
 
 
-cdef void run_engine(Loop* loop, Projection* projection, Block* block, int k, int64_t step, int64_t time) noexcept nogil:
-    """The engine's steps up to `time`; all but the last are of before the population's first step, and see no spikes."""
+cdef void run_engine(Loop* loop, Projection* projection, Block* block, int k, int64_t step, bint meets) noexcept nogil:
+    """The engine's steps up to machine step `step`, where it meets spikes, or to the one before.
+
+    Steps before the population's first meet none, but may change weights.
+    """
     cdef nc_engine* engine = &block.engine
     cdef const double* draws
     cdef int64_t now
-    while engine.time[0] < time:
+    while engine.time[0] < step - (not meets):
         draws = engine.draws + (engine.time[0] - engine.drawn) * NC_DRAWS
         now = engine.time[0] % engine.epoch + 1
         engine.time[0] += 1
-        if engine.time[0] == time:
+        if engine.time[0] == step:
             meet_spikes(loop, projection, block, k, step, now, draws[NC_POST_AGAIN])
         if now == engine.epoch:
             end_epoch(block, draws)

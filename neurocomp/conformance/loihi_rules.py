@@ -57,6 +57,7 @@ def loihi_rule_cases() -> Iterator[Case]:
         yield _learning(f"loihi-rule-sparse-exp{exponent}-{mode}", RULES["pair"], "Sparse", "each", synapse)
     yield _learning("loihi-rule-wide", RULES["triplet"], size=50)
     yield _layers()
+    yield _late()
 
 
 def _rng(name: str) -> Generator:
@@ -101,6 +102,21 @@ def _layers() -> Case:
     net.connect("y", "h", Dense(rng.integers(-100, 50, (SIZE, 5))), delay=2, name="yh", plasticity=RULES["pair-epoch4"])
     net.connect("y", "y", Sparse(np.diag([-60.0] * 5)), delay=1, name="yy", plasticity=RULES["lasting"])
     return Case(net.name, net, {"x": spikes(rng, STEPS, (SIZE,), 0.2)}, STEPS, {"accept_wrap": True})
+
+
+def _late() -> Case:
+    """A population three steps behind its source: the chip's steps before its first one change weights already."""
+    rng = _rng("loihi-rule-late")
+    net = Network("loihi-rule-late", dt=DT)
+    net.input("x", SIZE)
+    for k in range(3):
+        net.population(f"p{k}", LoihiLIF(du=4095, dv=2000, vth=150), SIZE)
+        net.connect(f"p{k - 1}" if k else "x", f"p{k}", Dense(rng.integers(0, 150, (SIZE, SIZE))))
+    rule = LoihiRule("3*u0 - 2^-1*x0*(w-60) + 2^-3*x1*y0", **TRACES, t_epoch=1, rng_seed=3)
+    net.connect("x", "p2", Dense(rng.integers(0, 100, (SIZE, SIZE))), name="late", plasticity=rule)
+    rule = LoihiRule("-2*u1 - 2^-2*x0*w", **TRACES, t_epoch=2, rng_seed=4)
+    net.connect("x", "p2", Sparse(np.diag([90.0] * SIZE)), name="sparse", plasticity=rule, delay=2)
+    return Case(net.name, net, {"x": spikes(rng, STEPS, (SIZE,), 0.3)}, STEPS, {"accept_wrap": True})
 
 
 def random_loihi_rule(rng: Generator) -> LoihiRule:
