@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from neurocomp.ir.errors import ModelError
 
+FAR = 10.0  # standard deviations
 MAX_TRIES = 1000  # of drawing a truncated normal again
 
 
@@ -30,9 +31,14 @@ class Uniform:
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low <= self.high):
             raise ModelError(f"Uniform({self.low}, {self.high}): needs finite low <= high")
 
+    @property
+    def span(self) -> tuple[float, float]:
+        """What no value is below or above."""
+        return self.low, self.high
+
     def draw(self, stream: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """An array of the shape. stream: what it is for; equal streams give equal values."""
-        return self.low + (self.high - self.low) * _generator(stream, self.seed).random(shape)
+        return self.low + (self.high - self.low) * generator(stream, self.seed).random(shape)
 
 
 @dataclass(frozen=True)
@@ -51,21 +57,27 @@ class Normal:
         if not self.low < self.high:  # also where one is not a number
             raise ModelError(f"Normal({self.mean}, {self.std}): needs low < high, not low = {self.low} and high = {self.high}")
 
+    @property
+    def span(self) -> tuple[float, float]:
+        """What no value is below or above, but for one in 10^23."""
+        return max(self.low, self.mean - FAR * self.std), min(self.high, self.mean + FAR * self.std)
+
     def draw(self, stream: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """An array of the shape. stream: what it is for; equal streams give equal values."""
-        generator = _generator(stream, self.seed)
-        values = generator.normal(self.mean, self.std, shape)
+        rng = generator(stream, self.seed)
+        values = rng.normal(self.mean, self.std, shape)
         for _ in range(MAX_TRIES):
             outside = (values < self.low) | (values > self.high)
             if not outside.any():
                 return values
-            values[outside] = generator.normal(self.mean, self.std, int(outside.sum()))
+            values[outside] = rng.normal(self.mean, self.std, int(outside.sum()))
         raise ModelError(f"{self}: almost no value falls within [{self.low}, {self.high}]; widen it")
 
 
 Distribution = Uniform | Normal
 
 
-def _generator(stream: str, seed: int) -> np.random.Generator:
+def generator(stream: str, seed: int) -> np.random.Generator:
+    """Random numbers that depend on nothing but this text and number."""
     key = int.from_bytes(hashlib.sha256(f"{seed}/{stream}".encode()).digest()[:16], "little")
     return np.random.Generator(np.random.Philox(key=key))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from keyword import iskeyword
@@ -181,23 +181,22 @@ def name_nodes(expr: Expr) -> Iterator[Name]:
         yield from name_nodes(child)
 
 
+def rewrite(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
+    """The expression with `change` applied to every part, the inner ones first."""
+    match expr:
+        case Number() | Name():
+            return change(expr)
+        case Unary():
+            return change(replace(expr, operand=rewrite(expr.operand, change)))
+        case Binary() | Compare() | Logic():
+            return change(replace(expr, left=rewrite(expr.left, change), right=rewrite(expr.right, change)))
+        case Call():
+            return change(replace(expr, args=tuple(rewrite(arg, change) for arg in expr.args)))
+
+
 def substitute(expr: Expr, values: Mapping[str, Expr]) -> Expr:
     """The expression with names replaced; everything else stays as written."""
-    match expr:
-        case Name(name):
-            return values.get(name, expr)
-        case Number():
-            return expr
-        case Unary(op, operand):
-            return Unary(op, substitute(operand, values))
-        case Binary(op, left, right):
-            return Binary(op, substitute(left, values), substitute(right, values))
-        case Compare(op, left, right):
-            return Compare(op, substitute(left, values), substitute(right, values))
-        case Logic(op, left, right):
-            return Logic(op, substitute(left, values), substitute(right, values))
-        case Call(function, args):
-            return Call(function, tuple(substitute(arg, values) for arg in args), expr.site)
+    return rewrite(expr, lambda part: values.get(part.id, part) if isinstance(part, Name) else part)
 
 
 def draws(expr: Expr) -> Iterator[Call]:

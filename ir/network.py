@@ -18,6 +18,7 @@ from neurocomp.ir.events import from_data
 from neurocomp.ir.integrators import INTEGRATORS
 from neurocomp.ir.model import Neuron, NeuronModel
 from neurocomp.ir.parts import Change, Grid, Input, LoihiSynapse, Node, Population, Projection
+from neurocomp.ir.patterns import Drawn, DrawnDelays, Pattern
 from neurocomp.ir.plasticity import LoihiRule, Plasticity
 
 __all__ = ["Change", "Grid", "Input", "LoihiSynapse", "Network", "Node", "Population", "Projection"]
@@ -93,7 +94,7 @@ class Network:
         self,
         pre: Node | str,
         post: Node | str,
-        connectivity: Connectivity | Any,
+        connectivity: Connectivity | Pattern | Any,
         delay: Any = 0,
         name: str | None = None,
         loihi: LoihiSynapse | None = None,
@@ -102,30 +103,30 @@ class Network:
     ) -> Projection:
         """Add a projection.
 
-        connectivity: a `Connectivity`; a matrix (n_post, n_pre) is taken as Dense, a scipy sparse matrix as Sparse.
+        connectivity: a `Connectivity`, or a pattern such as `nc.FixedProbability(0.1)`, drawn by the network's seed; a matrix
+        (n_post, n_pre) is taken as Dense, a scipy sparse matrix as Sparse.
         delay: steps (int), seconds (float, a multiple of dt), or an array of either with one entry per synapse, shaped as
-        the connectivity's weights (for Sparse also a matrix (n_post, n_pre)). 0 means within the same step, as in trained
-        layered networks; recurrence needs >= 1. receptor: which input of the target, where its model has several. plasticity:
-        how the weights learn, such as `nc.STDP(...)`, or `nc.LoihiRule(...)` in Loihi's arithmetic; the given weights are where
-        they start.
+        the connectivity's weights (for Sparse also a matrix (n_post, n_pre)), or a distribution of seconds, rounded to steps.
+        0 means within the same step, as in trained layered networks; recurrence needs >= 1. receptor: which input of the
+        target, where its model has several. plasticity: how the weights learn, such as `nc.STDP(...)`, or
+        `nc.LoihiRule(...)` in Loihi's arithmetic; the given weights are where they start.
         """
         if plasticity is not None and not isinstance(plasticity, Plasticity | LoihiRule):
             raise ModelError(f"plasticity= takes a rule with its numbers, such as nc.STDP(), not {plasticity!r:.60}")
         source, target = (self._name_of(x) for x in (pre, post))
-        connectivity = _connectivity(connectivity)
+        given = connectivity if isinstance(connectivity, Pattern) else _connectivity(connectivity)
         for end in (source, target):
             if end not in self.graph:
                 known = ", ".join(self.graph) or "none yet"
                 raise ModelError(f"projection {source} -> {target}: there is no '{end}' in this network (there is: {known})")
-        if isinstance(connectivity, OneToOne):
-            connectivity = connectivity.sized(self.node(target).size)
+        if isinstance(given, OneToOne):
+            given = given.sized(self.node(target).size)
         label = name or self._edge_name(source, target)
         receptor = _receptor(label, self.node(target), receptor)
-        delay = _listed_delays(connectivity, delay)
         if label in self.projections:
             raise ModelError(f"there is already a projection '{label}'; give another name=")
-        steps = self._steps(label, delay)
-        projection = Projection(label, source, target, connectivity, steps, loihi, receptor=receptor, plasticity=plasticity)
+        bound, steps = self._bound(label, source, target, given, delay)
+        projection = Projection(label, source, target, bound, steps, loihi, receptor=receptor, plasticity=plasticity)
         self.graph.add_edge(source, target, key=label, projection=projection)
         return projection
 
@@ -275,6 +276,23 @@ class Network:
             count += 1
             label = f"{source}->{target}#{count}"
         return label
+
+    def _bound(
+        self, label: str, source: str, target: str, given: Connectivity | Pattern, delay: Any
+    ) -> tuple[Connectivity, Any]:
+        """The connectivity between these nodes, and its delays in steps."""
+        stream = f"{self.seed}/{label}"
+        drawn = isinstance(delay, Distribution)
+        if drawn and delay.span[0] < 0:
+            raise ModelError(f"projection '{label}': delays of {delay} may be negative; give it a low= of at least 0")
+        if isinstance(given, Pattern):
+            sizes = self.node(source).size, self.node(target).size
+            pattern = Drawn(given, *sizes, stream, self.dt, delay if drawn else None)
+            return pattern, DrawnDelays(pattern) if drawn else self._steps(label, delay)
+        if drawn:
+            seconds = delay.draw(f"{stream}/delays", given.weights.shape)
+            return given, frozen_array(np.rint(seconds / self.dt), np.int64)
+        return given, self._steps(label, _listed_delays(given, delay))
 
     def _steps(self, label: str, delay: Any) -> Any:
         values = np.asarray(delay)

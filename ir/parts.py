@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from neurocomp.ir.connectivity import Connectivity, Dense, Floats
 from neurocomp.ir.model import Neuron
+from neurocomp.ir.patterns import Drawn, DrawnDelays
 from neurocomp.ir.plasticity import LearningProgram, LoihiRule, Plasticity
 from neurocomp.ir.program import StepProgram
 
@@ -129,7 +130,8 @@ class LoihiSynapse:
 
 @dataclass(frozen=True)
 class Projection:
-    """Synapses from `pre` to `post`. delay: steps, an int or an int64 array shaped as the connectivity's weights.
+    """Synapses from `pre` to `post`. delay: steps, an int, an int64 array shaped as the connectivity's weights, or
+    `DrawnDelays`.
 
     receptor: the input of the target they add to, "" where it has only one. plasticity: how they learn, None for fixed weights;
     `discretise` writes its numbers to `learning` (a `LoihiRule` as it is: it does not know dt).
@@ -163,7 +165,9 @@ class Projection:
 
     @property
     def largest_weights(self) -> Floats:
-        """The largest absolute value each weight can ever have, shaped as the connectivity's weights."""
+        """The largest absolute value each weight can ever have, shaped as the weights; one for all of a pattern."""
+        if isinstance(self.connectivity, Drawn) and self.plasticity is None:
+            return np.array([max(map(abs, self.connectivity.weight_span))])
         low, high = self.weight_range
         return np.maximum(np.abs(low), np.abs(high))
 
@@ -181,11 +185,15 @@ class Projection:
     @property
     def min_delay(self) -> int:
         """The smallest delay of any synapse, in steps."""
+        if isinstance(self.delay, DrawnDelays):
+            return self.delay.span[0]
         return int(np.min(self.delay)) if np.size(self.delay) else 0
 
     @property
     def max_delay(self) -> int:
         """The largest delay of any synapse, in steps."""
+        if isinstance(self.delay, DrawnDelays):
+            return self.delay.span[1]
         return int(np.max(self.delay)) if np.size(self.delay) else 0
 
 

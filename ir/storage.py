@@ -19,9 +19,11 @@ import numpy as np
 from neurocomp.ir import connectivity as conn
 from neurocomp.ir import expressions as ex
 from neurocomp.ir.convolution import AvgPool2d, Conv1d, Conv2d, SumPool2d
+from neurocomp.ir.distributions import Normal, Uniform
 from neurocomp.ir.errors import FileFormatError
 from neurocomp.ir.model import Neuron, NeuronModel
 from neurocomp.ir.network import Change, Grid, Input, LoihiSynapse, Network, Population, Projection
+from neurocomp.ir.patterns import PATTERNS, Drawn, DrawnDelays
 from neurocomp.ir.plasticity import LearningProgram, LoihiRule, Plasticity, PlasticityRule, RuleForm, Trace
 from neurocomp.ir.program import StepForm, StepProgram
 from neurocomp.ir.verify import verify
@@ -40,6 +42,10 @@ _DATACLASSES: Mapping[str, type[Any]] = {
         LoihiSynapse,
         Grid,
         Change,
+        Normal,
+        Uniform,
+        *PATTERNS,
+        DrawnDelays,
         Neuron,
         NeuronModel,
         Trace,
@@ -247,6 +253,10 @@ def _conv(cls: type[Conv2d]) -> tuple[Callable[[Any], Fields], Callable[[Fields]
     return _conv_fields, build
 
 
+def _drawn_fields(value: Any) -> Fields:
+    return {field.name: getattr(value, field.name) for field in fields(Drawn)}
+
+
 _CONNECTIVITY: Mapping[str, tuple[Callable[[Any], Fields], Callable[[Fields], conn.Connectivity]]] = {
     "Dense": (
         lambda x: {"weights": x.weights, "bias": x.bias, "columns": x.columns},
@@ -260,5 +270,6 @@ _CONNECTIVITY: Mapping[str, tuple[Callable[[Any], Fields], Callable[[Fields], co
         lambda x: {"weights": x.weights, "size": x.size, "bias": x.bias},
         lambda f: conn.OneToOne(f["weights"], f["size"], f["bias"]),
     ),
+    **{cls.__name__: (_drawn_fields, lambda f: Drawn(**f)) for cls in PATTERNS},
     **{cls.kind: _conv(cls) for cls in (Conv2d, Conv1d, SumPool2d, AvgPool2d)},
 }

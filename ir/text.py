@@ -45,8 +45,7 @@ def _population(node: Population) -> list[str]:
 
 
 def _projection(projection: Projection) -> str:
-    delay = np.asarray(projection.delay)
-    shown = str(delay) if not delay.ndim else f"{projection.min_delay}..{projection.max_delay}"
+    shown = str(projection.delay) if not np.ndim(projection.delay) else f"{projection.min_delay}..{projection.max_delay}"
     extra = f" {projection.loihi}" if projection.loihi else ""
     extra += f" shift={projection.shift}" if projection.shift else ""
     default = f"{projection.pre}->{projection.post}"

@@ -10,6 +10,7 @@ import numpy as np
 from neurocomp.ir.errors import Problem, VerificationError
 from neurocomp.ir.expressions import names, parse_condition
 from neurocomp.ir.network import Input, LoihiSynapse, Network, Population, Projection
+from neurocomp.ir.patterns import PATTERNS, Drawn, DrawnDelays
 from neurocomp.ir.plasticity import LoihiRule, Plasticity
 from neurocomp.ir.printers.numpy import numpy_value
 
@@ -103,6 +104,8 @@ def _transposed(net: Network, projection: Projection) -> str:
 
 def _projection_numbers(net: Network) -> Iterator[Problem]:
     for projection in net.projections.values():
+        if isinstance(projection.connectivity, Drawn):
+            continue  # its numbers were checked when it was made
         yield from _finite(projection.name, "weight", projection.connectivity.weights)
         if projection.connectivity.bias is not None:
             yield from _finite(projection.name, "bias", projection.connectivity.bias)
@@ -123,11 +126,12 @@ def _receptors(net: Network) -> Iterator[Problem]:
     for projection in net.projections.values():
         target = net.nodes.get(projection.post)
         units = target.neuron.model.units if isinstance(target, Population) and projection.receptor else {}
-        weights = projection.connectivity.weights
-        if units.get(projection.receptor) == "S" and weights.size and weights.min() < 0:
+        connectivity = projection.connectivity
+        least = connectivity.weight_span[0] if isinstance(connectivity, Drawn) else connectivity.weights.min(initial=0.0)
+        if units.get(projection.receptor) == "S" and least < 0:
             yield Problem(
                 projection.name,
-                f"weight {weights.min():g} onto receptor '{projection.receptor}' is a negative conductance; inhibition is a "
+                f"weight {least:g} onto receptor '{projection.receptor}' is a negative conductance; inhibition is a "
                 "positive weight onto another receptor",
             )
     for population in net.populations.values():
@@ -159,7 +163,7 @@ def _plasticity(net: Network) -> Iterator[Problem]:
 def _learnable(net: Network, projection: Projection) -> Iterator[Problem]:
     kind, post = projection.connectivity.kind, net.nodes.get(projection.post)
     shared = getattr(projection.connectivity, "columns", None) is not None
-    if kind not in ("Dense", "Sparse", "OneToOne") or shared:
+    if kind not in ("Dense", "Sparse", "OneToOne", *(x.__name__ for x in PATTERNS)) or shared:
         yield Problem(
             projection.name, f"{kind} shares its weights among synapses, which cannot learn; use connectivity.expand()"
         )
@@ -189,6 +193,12 @@ def _reward(net: Network, projection: Projection, plasticity: Plasticity) -> Ite
 
 def _delays(net: Network) -> Iterator[Problem]:
     for projection in net.projections.values():
+        if isinstance(projection.delay, DrawnDelays):
+            if projection.max_delay > MAX_DELAY:
+                yield Problem(
+                    projection.name, f"delays reach {projection.max_delay} steps, beyond {MAX_DELAY}; give them a high="
+                )
+            continue
         delay, connectivity = np.asarray(projection.delay), projection.connectivity
         if delay.ndim and len(connectivity) != connectivity.weights.size:
             yield Problem(

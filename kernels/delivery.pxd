@@ -1,6 +1,6 @@
 """Delivery of spikes into accumulators: one function for each way synapses are stored."""
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t
 
 ctypedef fused acc_t:
     int32_t
@@ -21,9 +21,27 @@ cdef struct Patches:           # a convolution; the taps of one axis say which o
     const int32_t* x_taps      # pairs (kernel column, output column)
     const int32_t* weights     # (input channel, kernel row, kernel column, output channel of the group) grid units
 
-cdef int64_t add_segments(
-    acc_t* acc, const int64_t* segments, const int32_t* targets, const int32_t* values, int64_t stride, int64_t slot,
-    const int32_t* ids, const int32_t* payload, int64_t count
+cdef enum:
+    PACKED = 0                 # how a window stores a synapse: target and 16-bit weight in one word
+    SPLIT = 1                  # target, and 32-bit weight
+    SHARED = 2                 # target only, as all have one weight
+    REACH = 65536              # accumulators a window can address
+
+cdef struct Window:            # listed synapses of one source onto neighbouring accumulators of one thread
+    int64_t base               # the first of them
+    int64_t size               # how many
+    const uint32_t* segments   # the synapses of row (pre, delay) are segments[row] .. segments[row + 1]
+    const uint32_t* packed     # target - base in the lower half, weight in the upper
+    const uint16_t* targets    # target - base
+    const int32_t* values      # weights in grid units
+
+cdef struct Segment:           # the synapses one spike reaches over one delay
+    uint32_t begin
+    uint32_t end
+    int32_t payload
+
+cdef void add_segments(
+    acc_t* acc, const Window* window, int kind, int32_t shared, const Segment* list, int64_t count, bint graded
 ) noexcept nogil
 
 cdef int64_t add_rows(

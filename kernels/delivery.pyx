@@ -1,31 +1,72 @@
-"""Delivery of spikes into accumulators. Every function adds the events of `count` spikes and returns how many there were.
+"""Delivery of spikes into accumulators. All but `add_segments` add the events of `count` spikes and return how many there were.
 
 ids: source neurons. payload: their values, or NULL where every spike is worth 1. Accumulators are int32 or int64, wide
 enough by proof.
 """
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t
 
 
-cdef int64_t add_segments(
-    acc_t* acc, const int64_t* segments, const int32_t* targets, const int32_t* values, int64_t stride, int64_t slot,
-    const int32_t* ids, const int32_t* payload, int64_t count
+cdef extern from *:
+    void fetch "__builtin_prefetch"(const void* where) noexcept nogil
+
+cdef enum:
+    AHEAD = 6                  # segments whose synapses are fetched while earlier ones are added
+
+
+cdef inline void fetch_range(const char* begin, const char* end) noexcept nogil:
+    while begin < end:
+        fetch(begin)
+        begin += 64
+
+
+cdef inline void fetch_segment(const Window* window, int kind, const Segment* segment) noexcept nogil:
+    """Ask for a segment's synapses."""
+    if kind == PACKED:
+        fetch_range(<const char*>(window.packed + segment.begin), <const char*>(window.packed + segment.end))
+        return
+    fetch_range(<const char*>(window.targets + segment.begin), <const char*>(window.targets + segment.end))
+    if kind == SPLIT:
+        fetch_range(<const char*>(window.values + segment.begin), <const char*>(window.values + segment.end))
+
+
+cdef void add_segments(
+    acc_t* acc, const Window* window, int kind, int32_t shared, const Segment* list, int64_t count, bint graded
 ) noexcept nogil:
-    """Listed synapses: those of source i with delay number `slot` are segment i * stride + slot."""
-    cdef int64_t i, j, begin, end, done = 0
+    """Listed synapses, `count` segments of them; acc is the thread's."""
+    cdef int64_t i, j
+    cdef uint32_t word
     cdef acc_t factor
+    cdef acc_t* to = acc + window.base
+    cdef const Segment* segment
+    cdef const uint32_t* packed = window.packed
+    cdef const uint16_t* targets = window.targets
+    cdef const int32_t* values = window.values
+    for i in range(min(count, <int64_t>AHEAD)):
+        fetch_segment(window, kind, list + i)
     for i in range(count):
-        begin = segments[ids[i] * stride + slot]
-        end = segments[ids[i] * stride + slot + 1]
-        done += end - begin
-        if payload == NULL:
-            for j in range(begin, end):
-                acc[targets[j]] += values[j]
+        segment = list + i
+        if i + AHEAD < count:
+            fetch_segment(window, kind, segment + AHEAD)
+        factor = segment.payload if graded else 1
+        if kind == SHARED:
+            factor *= shared
+            for j in range(segment.begin, segment.end):
+                to[targets[j]] += factor
+        elif kind == PACKED and not graded:
+            for j in range(segment.begin, segment.end):
+                word = packed[j]
+                to[word & 0xffff] += <int32_t>word >> 16
+        elif kind == PACKED:
+            for j in range(segment.begin, segment.end):
+                word = packed[j]
+                to[word & 0xffff] += (<int32_t>word >> 16) * factor
+        elif not graded:
+            for j in range(segment.begin, segment.end):
+                to[targets[j]] += values[j]
         else:
-            factor = payload[i]
-            for j in range(begin, end):
-                acc[targets[j]] += values[j] * factor
-    return done
+            for j in range(segment.begin, segment.end):
+                to[targets[j]] += values[j] * factor
 
 
 cdef int64_t add_rows(

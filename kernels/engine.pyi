@@ -27,8 +27,12 @@ class Engine:
         key: int = 0,
         context: object = None,
     ) -> int: ...
+    def places(self, index: int) -> list[tuple[int, int, int]]: ...
     def add_sparse(
-        self, pre: int, post: int, delays: NDArray[int64], shift: int, blocks: list[tuple[Offsets, Ids, Ids]], receptor: int = 0
+        self, pre: int, post: int, delays: NDArray[int64], shift: int, row_lengths: NDArray[int64], receptor: int = 0
+    ) -> int: ...
+    def add_table(
+        self, members: list[int], delays: NDArray[int64], windows: list[list[dict[str, Any]]], shared: int | None = None
     ) -> None: ...
     def add_dense(
         self,

@@ -4,21 +4,19 @@ import numpy as np
 
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.pycapsule cimport PyCapsule_GetContext, PyCapsule_GetPointer
-from libc.stdint cimport int32_t, int64_t, intptr_t, uint8_t, uint64_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t, intptr_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 
 from neurocomp.kernels.loop cimport (
-    CHUNK, CONV, DENSE, PLASTIC, MAX_CONSTANTS, MAX_INPUTS, MAX_STATES, MAX_THREADS, Loop, Node, Projection, SpikeLog, nc_pool_is_here, nc_pool_start,
-    nc_pool_stop, run_loop, update_fn,
+    CHUNK, CONV, DENSE, PLASTIC, MAX_CONSTANTS, MAX_INPUTS, MAX_STATES, MAX_THREADS, Loop, Node, Projection, SpikeLog, Table,
+    count_pending, nc_counts, nc_pool_is_here, nc_pool_start, nc_pool_stop, run_loop, update_fn,
 )
 
+from neurocomp.kernels.checks import check_array, check_block, check_input, check_taps, check_window
+from neurocomp.kernels.delivery cimport PACKED, REACH, SHARED, SPLIT, Window
 from neurocomp.kernels.learning cimport NC_TRACES, Block, Learning, nc_engine_events, nc_learning, nc_rule
-from neurocomp.kernels.loihi cimport fill_engine
-
-cdef extern from "loihi.h":
-    enum:
-        NC_DRAWS
+from neurocomp.kernels.loihi cimport NC_DRAWS, fill_engine
 
 FIRST_LEVEL = 24 * 1024  # bytes of the first cache that one chunk of neurons may fill
 
@@ -29,7 +27,8 @@ cdef class Engine:
 
     threads: 1..64. ring: slots of the spike rings, at least the largest delay + max_lag + 1. max_lag: of any node. dt: seconds.
     spins: looks at the barrier before a waiting thread gives its core away; 0 where threads outnumber the cores.
-    Built by `add_input`, `add_population`, `add_sparse`, `add_dense`, then `seal`; indices are returned in order.
+    Built by `add_input` and `add_population`, then `add_sparse`, `add_dense` and so on, `add_table`, `seal`; indices are returned in
+    order.
     """
 
     def __cinit__(self, int threads, int64_t ring, int64_t max_lag, double dt=1.0, int spins=4000):
@@ -41,6 +40,7 @@ cdef class Engine:
         self.loop.dt = dt
         self.memories = []
         self.keep, self.contexts = [], []
+        self.row_lengths, self.sent, self.pending_events = {}, {}, {}
         self.loop.barrier.threads, self.loop.barrier.spins = threads, spins
         self.loop.look, self.loop.owner = look_for_signals, <void*>self
 
@@ -54,6 +54,11 @@ cdef class Engine:
                 free(self.loop.nodes[i].logs[k].payload)
         for i in range(self.loop.n_projections):
             free(self.loop.projections[i].learning.blocks)
+        for i in range(self.loop.n_tables):
+            free(self.loop.tables[i].members)
+            for k in range(self.loop.threads):
+                free(self.loop.tables[i].windows[k])
+        free(self.loop.tables)
         free(self.loop.nodes)
         free(self.loop.projections)
         free(self.loop.order)
@@ -76,8 +81,8 @@ cdef class Engine:
         cdef int k
         cdef void* grown
         cdef int64_t even
-        if self.loop.order != NULL:
-            raise ValueError("the engine is sealed")
+        if self.loop.order != NULL or self.laid_out:
+            raise ValueError("the engine is sealed" if self.loop.order != NULL else "nodes come before projections")
         if not 1 <= size < 2**31 or not 0 <= lag <= self.loop.max_lag:
             raise ValueError(f"a node of {size} neurons with lag {lag} does not fit (max_lag {self.loop.max_lag})")
         if self.loop.n_nodes == self.capacity_nodes:
@@ -155,19 +160,69 @@ cdef class Engine:
             array = constants[k] if node.varies[k] else np.full(CHUNK, constants[k][0], dtype)
             node.constants[k] = <const void*>self._hold(array)
         own_bias = np.array(bias, np.int64)
-        node.bias = <const int64_t*>self._hold(own_bias)
-        width = np.int64 if wide else np.int32
-        node.acc = <void*>self._hold(own_bias.astype(width))
-        node.scratch = <void*>self._hold(np.zeros(n_inputs * size, width))
+        node.bias = <const void*>self._hold(own_bias.astype(np.int64 if wide else np.int32))
+        for k in range(self.loop.threads):
+            node.poisson[k] = <nc_counts*>self._hold(np.zeros(sizeof(nc_counts), np.uint8))
         resting = own_bias if integer else own_bias * scale
         node.rest = <const void*>self._hold(np.ascontiguousarray(resting, dtype))
         return self.loop.n_nodes - 1
+
+    cdef _lay_out(self):
+        """Give every population its accumulators: those of one thread lie together, so that one table reaches all of them."""
+        cdef int i, k, wide
+        cdef int64_t sizes[2]
+        cdef Node* node
+        if self.laid_out:
+            return
+        self.laid_out = True
+        for k in range(self.loop.threads):
+            sizes[0] = sizes[1] = 0
+            for i in range(self.loop.n_nodes):
+                node = &self.loop.nodes[i]
+                node.first[k] = sizes[node.wide]
+                sizes[node.wide] += node.n_inputs * (node.bounds[k + 1] - node.bounds[k])
+            for wide in range(2):
+                self.sizes[wide][k] = sizes[wide]
+                self.loop.acc[wide][k] = <void*>self._hold(np.zeros(sizes[wide], np.int64 if wide else np.int32))
+                self.loop.scratch[wide][k] = <void*>self._hold(np.zeros(sizes[wide], np.int64 if wide else np.int32))
+            for i in range(self.loop.n_nodes):
+                node = &self.loop.nodes[i]
+                node.acc[k] = <char*>self.loop.acc[node.wide][k] + (8 if node.wide else 4) * node.first[k]
+                node.scratch[k] = <char*>self.loop.scratch[node.wide][k] + (8 if node.wide else 4) * node.first[k]
+        self._fill_accumulators()
+
+    cdef _fill_accumulators(self):
+        """Accumulators hold the bias before any event."""
+        cdef int i, k, r
+        cdef int64_t j, at, lo, hi
+        cdef Node* node
+        for i in range(self.loop.n_nodes):
+            node = &self.loop.nodes[i]
+            for k in range(self.loop.threads):
+                lo, hi = node.bounds[k], node.bounds[k + 1]
+                for r in range(node.n_inputs):
+                    at = r * (hi - lo) - lo
+                    for j in range(lo, hi):
+                        if node.wide:
+                            (<int64_t*>node.acc[k])[at + j] = (<const int64_t*>node.bias)[r * node.size + j]
+                        else:
+                            (<int32_t*>node.acc[k])[at + j] = (<const int32_t*>node.bias)[r * node.size + j]
+
+    def places(self, int index):
+        """Per thread (lo, hi, first): its neurons of a population, and where their accumulators begin among the thread's.
+
+        The accumulator of input r of neuron j is number first + r * (hi - lo) + j - lo. No node can be added after this call.
+        """
+        cdef Node* node = self.node_at(index)
+        self._lay_out()
+        return [(node.bounds[k], node.bounds[k + 1], node.first[k]) for k in range(self.loop.threads)]
 
     cdef Projection* _new_projection(self, int pre, int post, const int64_t[::1] delays, int shift, int receptor) except NULL:
         cdef void* grown
         cdef int64_t d
         if self.loop.order != NULL:
             raise ValueError("the engine is sealed")
+        self._lay_out()
         self.node_at(pre)
         if self.node_at(post).is_input:
             raise ValueError(f"node {post} is an input; inputs receive nothing")
@@ -192,33 +247,101 @@ cdef class Engine:
             self.loop.nodes[pre].longest = max(self.loop.nodes[pre].longest, d)
         return new
 
-    def add_sparse(self, int pre, int post, const int64_t[::1] delays, int shift, list blocks, int receptor=0):
-        """Add listed synapses. blocks: per thread (segments, targets, values).
+    def add_sparse(self, int pre, int post, const int64_t[::1] delays, int shift, row_lengths, int receptor=0):
+        """Add listed synapses, which `add_table` brings. row_lengths: (n_pre,) int64, how many each source neuron has."""
+        check_array("row_lengths", row_lengths, np.int64, (self.node_at(pre).size,))
+        self._new_projection(pre, post, delays, shift, receptor)
+        self.row_lengths[self.loop.n_projections] = row_lengths
+        self.loop.n_projections += 1
+        return self.loop.n_projections - 1
 
-        segments: (n_pre * n_delays + 1,) int64 offsets by source neuron, then delay. targets, values: (k,) int32, the
-        target neurons (in the thread's range) and weights in grid units.
+    def add_table(self, list members, const int64_t[::1] delays, list windows, shared=None):
+        """Add the synapses of listed projections that have one source, one shift, targets of one lag and of one accumulator width.
+
+        members: their numbers. windows: per thread a list of dicts, each the synapses onto `size` <= 65536 of the thread's accumulators
+        from number `base` on: `segments` ((n_pre * n_delays + 1,) uint32 offsets by source neuron, then delay), and either `packed`
+        ((k,) uint32: accumulator - base in the lower half, weight in the upper), or `targets` ((k,) uint16) and, unless one
+        `shared` weight is given for all, `values` ((k,) int32). Weights are in grid units.
         """
-        cdef int k
-        cdef Node* source = self.node_at(pre)
-        cdef Node* target = self.node_at(post)
-        if len(blocks) != self.loop.threads:
-            raise ValueError(f"{len(blocks)} blocks for {self.loop.threads} threads")
-        for k, (segments, targets, values) in enumerate(blocks):
-            _check("segments", segments, np.int64, (source.size * delays.shape[0] + 1,))
-            total = int(segments[segments.shape[0] - 1])
-            _check("targets", targets, np.int32, (total,))
-            _check("values", values, np.int32, (total,))
-            if segments[0] != 0 or (np.diff(segments) < 0).any():
-                raise ValueError("segments must ascend from 0")
-            if len(targets) and (targets.min() < target.bounds[k] or targets.max() >= target.bounds[k + 1]):
-                raise ValueError(f"targets of thread {k} leave its range {target.bounds[k]}..{target.bounds[k + 1] - 1}")
+        cdef int k, w
+        cdef Table* table
+        if not members or len(windows) != self.loop.threads:
+            raise ValueError(f"a table has members, and windows for {self.loop.threads} threads")
+        self.loop.tables = <Table*>_grown(self.loop.tables, (self.loop.n_tables + 1) * sizeof(Table))
+        table = &self.loop.tables[self.loop.n_tables]
+        memset(table, 0, sizeof(Table))
+        self._take_members(table, members)
+        rows = self.loop.nodes[table.pre].size * delays.shape[0]
+        kinds = {SHARED if shared is not None else PACKED if "packed" in x else SPLIT for part in windows for x in part}
+        if len(kinds) > 1:
+            raise ValueError("all windows of a table store synapses the same way")
+        table.kind, table.shared, table.n_delays = kinds.pop() if kinds else PACKED, shared or 0, <int>delays.shape[0]
+        for d in delays:
+            if not 1 <= d <= self.loop.nodes[table.pre].longest:
+                raise ValueError(f"delay {d} is not one of the table's projections")
+        if (np.diff(delays) <= 0).any():
+            raise ValueError("delays must ascend")
+        owners = [self._owners(table, members, k) for k in range(self.loop.threads)]
+        for k, part in enumerate(windows):
+            for window in part:
+                check_window(window, rows, owners[k], len(members), shared is not None, REACH)
         before = self.held
-        cdef Projection* new = self._new_projection(pre, post, delays, shift, receptor)
-        for k, (segments, targets, values) in enumerate(blocks):
-            new.segments[k] = <const int64_t*>self._hold(segments)
-            new.targets[k] = <const int32_t*>self._hold(targets)
-            new.values[k] = <const int32_t*>self._hold(values)
-        self._finish_projection(before)
+        table.delays = <const int64_t*>self._hold(np.array(delays, np.int64))
+        for k, part in enumerate(windows):
+            table.owners[k] = <const uint16_t*>self._hold(owners[k])
+            table.windows[k] = <Window*>calloc(len(part) + 1, sizeof(Window))
+            table.members = <int*>_grown(table.members, len(members) * sizeof(int))
+            if table.windows[k] == NULL:
+                raise MemoryError
+            table.n_windows[k] = <int>len(part)
+            for w, window in enumerate(part):
+                self._fill_window(&table.windows[k][w], window)
+        for k in range(len(members)):
+            table.members[k] = members[k]
+        table.n_members = <int>len(members)
+        self.loop.n_tables += 1
+        self.held_for_synapses += self.held - before
+
+    cdef _take_members(self, Table* table, list members):
+        """What the projections of a table have in common."""
+        cdef Projection* projection
+        cdef Node* post
+        if self.loop.order != NULL:
+            raise ValueError("the engine is sealed")
+        for n, member in enumerate(members):
+            if member not in self.row_lengths:
+                raise ValueError(f"projection {member} is not one of listed synapses")
+            projection = &self.loop.projections[<int>member]
+            post = &self.loop.nodes[projection.post]
+            if n == 0:
+                table.pre, table.wide, table.lag, table.shift = projection.pre, post.wide, post.lag, projection.shift
+            elif (projection.pre, post.wide, post.lag, projection.shift) != (table.pre, table.wide, table.lag, table.shift):
+                raise ValueError(f"projections {members[0]} and {member} cannot share a table")
+
+    cdef _owners(self, Table* table, list members, int k):
+        """(accumulators of thread k,) uint16: which member reaches each, or as many as there are for none."""
+        cdef Projection* projection
+        cdef Node* post
+        owners = np.full(self.sizes[table.wide][k], len(members), np.uint16)
+        for n, member in enumerate(members):
+            projection = &self.loop.projections[<int>member]
+            post = &self.loop.nodes[projection.post]
+            size = post.bounds[k + 1] - post.bounds[k]
+            begin = post.first[k] + projection.receptor * size
+            if (owners[begin : begin + size] != len(members)).any():
+                raise ValueError(f"projection {member} has the targets of another one of its table")
+            owners[begin : begin + size] = n
+        return owners
+
+    cdef _fill_window(self, Window* window, dict given):
+        window.base, window.size = given["base"], given["size"]
+        window.segments = <const uint32_t*>self._hold(given["segments"])
+        if "packed" in given:
+            window.packed = <const uint32_t*>self._hold(given["packed"])
+        else:
+            window.targets = <const uint16_t*>self._hold(given["targets"])
+        if "values" in given:
+            window.values = <const int32_t*>self._hold(given["values"])
 
     def add_dense(self, int pre, int post, const int64_t[::1] delays, int shift, weights, rows=None, int receptor=0):
         """Add all-to-all synapses of one delay.
@@ -230,9 +353,9 @@ cdef class Engine:
         if delays.shape[0] != 1:
             raise ValueError(f"a dense projection has one delay, not {delays.shape[0]}")
         n_rows = n_pre if rows is None else weights.shape[0]
-        _check("weights", weights, np.int32, (n_rows, n_post))
+        check_array("weights", weights, np.int32, (n_rows, n_post))
         if rows is not None:
-            _check("rows", rows, np.int32, (n_pre,))
+            check_array("rows", rows, np.int32, (n_pre,))
             if rows.min() < -1 or rows.max() >= n_rows:
                 raise ValueError(f"rows must be in -1..{n_rows - 1}")
         before = self.held
@@ -266,9 +389,9 @@ cdef class Engine:
                 raise ValueError(f"threads must own whole channels of node {post}: add it with align={out_height * out_width}")
         if weights.ndim != 4:
             raise ValueError("weights must have four dimensions")
-        _check("weights", weights, np.int32, (c_in, weights.shape[1], weights.shape[2], c_out // groups))
-        _check_taps("y_taps", y_taps, height, weights.shape[1], out_height)
-        _check_taps("x_taps", x_taps, width, weights.shape[2], out_width)
+        check_array("weights", weights, np.int32, (c_in, weights.shape[1], weights.shape[2], c_out // groups))
+        check_taps("y_taps", y_taps, height, weights.shape[1], out_height)
+        check_taps("x_taps", x_taps, width, weights.shape[2], out_width)
         before = self.held
         cdef Projection* new = self._new_projection(pre, post, delays, shift, receptor)
         new.kind = CONV
@@ -304,14 +427,14 @@ cdef class Engine:
             raise ValueError(f"the reward needs a node of one neuron and a delay in 1..{self.ring - self.loop.max_lag - 1}")
         if len(blocks) != self.loop.threads:
             raise ValueError(f"{len(blocks)} blocks for {self.loop.threads} threads")
-        _check("constants", constants, np.float64, (compiled.n_constants,))
+        check_array("constants", constants, np.float64, (compiled.n_constants,))
         if max(compiled.n_pre, compiled.n_post, compiled.n_synapse) > NC_TRACES:
             raise ValueError(f"a rule has at most {NC_TRACES} traces of each kind")
         if compiled.on_reward == NULL and reward >= 0:
             raise ValueError("this rule takes no reward")
         rows = self.node_at(pre).size * delays.shape[0]
         for k, block in enumerate(blocks):
-            _check_block(block, rows, target.size, target.bounds[k], target.bounds[k + 1], delays.shape[0])
+            check_block(block, rows, target.size, target.bounds[k], target.bounds[k + 1], delays.shape[0])
         before = self.held
         cdef Projection* new = self._new_projection(pre, post, delays, shift, receptor)
         new.kind = PLASTIC
@@ -411,32 +534,29 @@ cdef class Engine:
             node.counts = <int64_t*>self._hold(np.zeros(node.ring * self.loop.threads, np.int64))
             if node.graded:
                 node.payload = <int32_t*>self._hold(np.zeros(node.ring * node.size, np.int32))
+        self._lay_out()
+        for i in range(self.loop.n_tables):
+            node = &self.loop.nodes[self.loop.tables[i].pre]
+            if node.sent == NULL:
+                node.sent = <int64_t*>self._hold(self.sent.setdefault(self.loop.tables[i].pre, np.zeros(node.size, np.int64)))
 
     # --------------------------------------------------------------------------------------------------------------- run
 
     def reset(self):
         """Forget all spikes and put accumulators at their bias; the caller restores the state arrays."""
         cdef int i
-        cdef int64_t j
         cdef Node* node
         if self.running:
             raise RuntimeError("the engine is running")
         self.seal()
         self.loop.now = 0
+        self.pending_events = {}
         for memory in self.memories:
             memory[:] = 0
         for i in range(self.loop.n_nodes):
             node = &self.loop.nodes[i]
             memset(node.counts, 0, node.ring * self.loop.threads * sizeof(int64_t))
-            if node.is_input:
-                continue
-            for j in range(node.n_inputs * node.size):
-                if node.wide:
-                    (<int64_t*>node.acc)[j] = node.bias[j]
-                    (<int64_t*>node.scratch)[j] = 0
-                else:
-                    (<int32_t*>node.acc)[j] = <int32_t>node.bias[j]
-                    (<int32_t*>node.scratch)[j] = 0
+        self._fill_accumulators()
 
     def run(self, int64_t steps, dict inputs, list record, list traces, int64_t every=1, weights=(), draws=()):
         """Run `steps` steps. Returns (spikes, counts, events).
@@ -485,7 +605,23 @@ cdef class Engine:
         spikes = {i: self._take_log(i) for i in record}
         counts = [sum([self.loop.nodes[i].total[k] for k in range(self.loop.threads)]) for i in range(self.loop.n_nodes)]
         events = [sum([self.loop.projections[i].events[k] for k in range(self.loop.threads)]) for i in range(self.loop.n_projections)]
+        self._count_listed(events)
         return spikes, counts, events
+
+    cdef _count_listed(self, list events):
+        """Events of listed projections: what the spikes of this run cause, with what was on its way before, without what still is."""
+        cdef int i, n
+        cdef Table* table
+        cdef int64_t[::1] pending
+        for i in range(self.loop.n_tables):
+            table = &self.loop.tables[i]
+            waiting = np.zeros(table.n_members + 1, np.int64)
+            pending = waiting
+            count_pending(&self.loop, table, self.loop.now, &pending[0])
+            for n in range(table.n_members):
+                sent = int(self.row_lengths[table.members[n]] @ self.sent[table.pre])
+                events[table.members[n]] = sent + self.pending_events.get(table.members[n], 0) - int(waiting[n])
+                self.pending_events[table.members[n]] = int(waiting[n])
 
     def _rows(self, int64_t steps):
         """Rows of a trace over the next steps."""
@@ -514,13 +650,15 @@ cdef class Engine:
             node = &self.loop.nodes[i]
             node.record = False
             node.in_offsets = NULL
+            if node.sent != NULL:
+                memset(node.sent, 0, node.size * sizeof(int64_t))
             memset(node.total, 0, sizeof(node.total))
             memset(node.traces, 0, sizeof(node.traces))
         for i in range(self.loop.n_projections):
             memset(self.loop.projections[i].events, 0, sizeof(self.loop.projections[i].events))
         for i, (offsets, ids, payload) in inputs.items():
             node = self.node_at(i)
-            _check_input(node.size, node.is_input, node.graded, steps, offsets, ids, payload)
+            check_input(node.size, node.is_input, node.graded, steps, offsets, ids, payload)
             held.append((offsets, ids, payload))
             node.in_offsets = <const int64_t*><uintptr_t>offsets.__array_interface__["data"][0]
             node.in_ids = <const int32_t*><uintptr_t>ids.__array_interface__["data"][0]
@@ -557,7 +695,7 @@ cdef class Engine:
             for k in range(self.loop.threads):
                 block = &self.loop.projections[i].learning.blocks[k]
                 array = arrays[k if block.targets != NULL else 0]
-                _check("recorded weights", array, np.float64, (rows, *array.shape[1:]))
+                check_array("recorded weights", array, np.float64, (rows, *array.shape[1:]))
                 if array.size != rows * block.kept:
                     raise ValueError(f"recorded weights need {block.kept} values a row")
                 block.trace = <double*><uintptr_t>array.__array_interface__["data"][0]
@@ -569,12 +707,11 @@ cdef class Engine:
         for i in range(self.loop.n_projections):
             for k in range(self.loop.threads if self.loop.projections[i].kind == PLASTIC else 0):
                 block = &self.loop.projections[i].learning.blocks[k]
-                if not block.engine.n_products:
-                    continue
-                block.engine.drawn = block.engine.time[0]
-                last = self.loop.now + steps - 1 + self.loop.nodes[self.loop.projections[i].post].lag
-                _check("draws", draws.get(i, np.zeros(0)), np.float64, (last - block.engine.drawn, NC_DRAWS))
-                block.engine.draws = <const double*><uintptr_t>draws[i].__array_interface__["data"][0]
+                if block.engine.n_products:
+                    block.engine.drawn = block.engine.time[0]
+                    last = self.loop.now + steps - 1 + self.loop.nodes[self.loop.projections[i].post].lag
+                    check_array("draws", draws.get(i, np.zeros(0)), np.float64, (last - block.engine.drawn, NC_DRAWS))
+                    block.engine.draws = <const double*><uintptr_t>draws[i].__array_interface__["data"][0]
 
     def _take_log(self, int index):
         """Recorded (times, ids, payloads or None) of a node, sorted by time, then neuron; the log is emptied."""
@@ -598,6 +735,14 @@ cdef class Engine:
         return times, ids.astype(np.int64), payload.astype(np.int64) if node.graded else None
 
 
+cdef void* _grown(void* memory, size_t size) except NULL:
+    """Memory with room for `size` bytes and what was in it."""
+    cdef void* grown = realloc(memory, size)
+    if grown == NULL:
+        raise MemoryError
+    return grown
+
+
 cdef _copied(const void* values, int width, int64_t count):
     """An array of `count` integers of `width` bytes; empty where there is nothing."""
     array = np.zeros(count if values != NULL else 0, np.int64 if width == 8 else np.int32)
@@ -615,59 +760,3 @@ cdef bint look_for_signals(void* owner) noexcept with gil:
     except BaseException as error:
         engine.pending = error
         return True
-
-
-def _check(name, array, dtype, shape):
-    if array.dtype != dtype or array.shape != tuple(shape) or not array.flags.c_contiguous:
-        raise ValueError(f"{name} must be a contiguous {np.dtype(dtype).name} array of shape {tuple(shape)}")
-
-
-def _check_block(block, rows, n_post, lo, hi, n_delays):
-    """A block of a plastic projection, see `Engine.add_plastic`."""
-    weights = block["weights"]
-    if "targets" not in block:
-        _check("weights", weights, np.float64, (n_post, *weights.shape[1:]))
-        if weights.ndim != 2 or weights.shape[1] < rows:
-            raise ValueError(f"all-to-all weights have a row of at least {rows} for each target")
-        if n_delays != 1:
-            raise ValueError(f"all-to-all synapses have one delay, not {n_delays}")
-        return
-    total = weights.size
-    _check("weights", weights, np.float64, (total,))
-    _check("segments", block["segments"], np.int64, (rows + 1,))
-    _check("columns", block["columns"], np.int64, (hi - lo + 1,))
-    for name in ("targets", "positions", "rows"):
-        _check(name, block[name], np.int32, (total,))
-    for name, last in (("segments", total), ("columns", total)):
-        if block[name][0] != 0 or (np.diff(block[name]) < 0).any() or block[name][-1] != last:
-            raise ValueError(f"{name} must ascend from 0 to {last}")
-    for name, low, high in (("targets", lo, hi), ("positions", 0, total), ("rows", 0, rows)):
-        if total and (block[name].min() < low or block[name].max() >= high):
-            raise ValueError(f"{name} must be in {low}..{high - 1}")
-
-
-def _check_taps(name, taps, size, kernel, out):
-    first, pairs = taps
-    _check(name, first, np.int32, (size + 1,))
-    _check(name, pairs, np.int32, (int(first[size]), 2))
-    if first[0] != 0 or (np.diff(first) < 0).any():
-        raise ValueError(f"{name} must ascend from 0")
-    if len(pairs) and (pairs.min() < 0 or pairs[:, 0].max() >= kernel or pairs[:, 1].max() >= out):
-        raise ValueError(f"{name} leave the kernel or the output")
-
-
-def _check_input(size, is_input, graded, steps, offsets, ids, payload):
-    if not is_input:
-        raise ValueError("events can only be given to inputs")
-    _check("offsets", offsets, np.int64, (steps + 1,))
-    total = int(offsets[steps])
-    _check("ids", ids, np.int32, (total,))
-    counts = np.diff(offsets)
-    if offsets[0] != 0 or (counts < 0).any() or counts.max() > size:
-        raise ValueError("offsets must ascend from 0 by at most the number of neurons")
-    if len(ids) and (ids.min() < 0 or ids.max() >= size):
-        raise ValueError(f"ids must be in 0..{size - 1}")
-    if graded != (payload is not None):
-        raise ValueError("graded inputs need payloads, others have none")
-    if payload is not None:
-        _check("payload", payload, np.int32, (total,))

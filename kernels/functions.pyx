@@ -61,7 +61,7 @@ NC_CLONES static void nc_work_poisson(ptrdiff_t n, const void *const *in, double
     const int64_t *step = (const int64_t *)in[1], *neuron = (const int64_t *)in[2], *site = (const int64_t *)in[3];
     const double *mean = (const double *)in[4];
     double u[NC_BLOCK], counts[NC_BLOCK];
-    for (ptrdiff_t j = 0; j < n; j++) u[j] = nc_rand(key[j], step[j], neuron[j], (int32_t)site[j]);
+    for (ptrdiff_t j = 0; j < n; j++) u[j] = nc_poisson_uniform(key[j], step[j], neuron[j], (int32_t)site[j]);
     nc_poisson_inversions(n, u, mean, counts);
     for (ptrdiff_t j = 0; j < n; j++)
         out[j] = mean[j] >= NC_INVERSION ? nc_poisson_large(key[j], step[j], neuron[j], (int32_t)site[j], mean[j]) : counts[j];

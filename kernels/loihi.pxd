@@ -1,8 +1,13 @@
-"""Loihi's learning engine: its arrays, and the end of an epoch."""
+"""Loihi's learning engine: its arrays, and its steps."""
 
 from libc.stdint cimport int64_t
 
 from neurocomp.kernels.learning cimport Block, nc_engine
+from neurocomp.kernels.loop cimport Loop, Projection
+
+cdef extern from "loihi.h" nogil:
+    enum:
+        NC_DRAWS               # random numbers of a step
 
 cdef fill_engine(nc_engine* engine, dict given, int64_t rows, int64_t lo, int64_t hi)
-cdef void end_epoch(Block* block, const double* draws) noexcept nogil
+cdef void run_engine(Loop* loop, Projection* projection, Block* block, int k, int64_t step, bint meets) noexcept nogil

@@ -1,10 +1,11 @@
-"""Loihi's learning engine: which synapses learn at the end of an epoch. What they learn is in `loihi.h`."""
+"""Loihi's learning engine: the spikes it meets, and which synapses learn at the end of an epoch. What they learn is in `loihi.h`."""
 
 import numpy as np
 
 from libc.stdint cimport int64_t, uint8_t, uintptr_t
 
 from neurocomp.kernels.learning cimport Block, nc_engine, nc_engine_factor, nc_engine_product
+from neurocomp.kernels.loop cimport Loop, Node, Projection
 
 cdef extern from "loihi.h" nogil:
     enum:
@@ -13,9 +14,12 @@ cdef extern from "loihi.h" nogil:
         NC_VALUES
         NC_PRE_DECAY
         NC_PRE_IMPULSE
+        NC_POST_AGAIN
         NC_POST_DECAY
         NC_POST_IMPULSE
         NC_WEIGHT
+    void nc_engine_arrival(const nc_engine* e, int64_t row, int64_t now)
+    void nc_engine_spike(const nc_engine* e, int64_t target, int64_t now, double random)
     void nc_engine_history(
         const nc_engine* e, uint8_t* values, const uint8_t* last, int64_t size, int first, int count, double decay,
         double impulse)
@@ -74,6 +78,48 @@ def _check_numbers(products, factors, whole, impulse):
 
 cdef uintptr_t _at(array):
     return <uintptr_t>array.__array_interface__["data"][0]
+
+
+cdef void run_engine(Loop* loop, Projection* projection, Block* block, int k, int64_t step, bint meets) noexcept nogil:
+    """The engine's steps up to machine step `step`, where it meets spikes, or to the one before.
+
+    Steps before the population's first meet none, but may change weights.
+    """
+    cdef nc_engine* engine = &block.engine
+    cdef const double* draws
+    cdef int64_t now
+    while engine.time[0] < step - (not meets):
+        draws = engine.draws + (engine.time[0] - engine.drawn) * NC_DRAWS
+        now = engine.time[0] % engine.epoch + 1
+        engine.time[0] += 1
+        if engine.time[0] == step:
+            meet_spikes(loop, projection, block, k, step, now, draws[NC_POST_AGAIN])
+        if now == engine.epoch:
+            end_epoch(block, draws)
+
+
+cdef void meet_spikes(
+    Loop* loop, Projection* projection, Block* block, int k, int64_t step, int64_t now, double random
+) noexcept nogil:
+    """The spikes that arrive in this machine step, and the target's of the one before."""
+    cdef Node* pre = &loop.nodes[projection.pre]
+    cdef Node* post = &loop.nodes[projection.post]
+    cdef int64_t slot, at, i
+    cdef int d, source
+    for d in range(projection.n_delays):
+        if step < projection.delays[d]:
+            continue
+        slot = (step - projection.delays[d]) % pre.ring
+        for source in range(loop.threads):
+            at = slot * pre.size + pre.bounds[source]
+            for i in range(pre.counts[slot * loop.threads + source]):
+                nc_engine_arrival(&block.engine, pre.ids[at + i] * projection.n_delays + d, now)
+    if step == 0:
+        return
+    slot = (step - 1) % post.ring
+    at = slot * post.size + post.bounds[k]
+    for i in range(post.counts[slot * loop.threads + k]):
+        nc_engine_spike(&block.engine, post.ids[at + i], now, random)
 
 
 cdef void end_epoch(Block* block, const double* draws) noexcept nogil:

@@ -3,7 +3,7 @@
 Arrays belong to NumPy objects the engine keeps alive.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint64_t, uintptr_t
 
 cdef enum:
     CHUNK = 512                # most neurons that are updated at once
@@ -16,15 +16,18 @@ cdef enum:
     CONV = 2
     PLASTIC = 3
 
-from neurocomp.kernels.delivery cimport Patches
+from neurocomp.kernels.delivery cimport Patches, Window
 from neurocomp.kernels.learning cimport Learning
 
 cdef extern from "step.h" nogil:
+    ctypedef struct nc_counts:
+        pass
     ctypedef struct nc_now:
         int64_t step
         int64_t first
         uint64_t key
         double t
+        nc_counts* counts
         void* context
 
 ctypedef void (*update_fn)(
@@ -61,6 +64,7 @@ cdef struct Node:
     update_fn update
     void* context              # of an update that is not compiled
     uint64_t key               # of its random numbers
+    nc_counts* poisson[MAX_THREADS]  # by thread: what its Poisson counts keep from step to step
     int n_inputs               # receptors
     int64_t chunk              # neurons updated at once: all they read fits the L1 cache
     int n_state
@@ -68,10 +72,12 @@ cdef struct Node:
     void* state[MAX_STATES]            # n_state pointers to arrays of `size` float64 or int64
     const void* constants[MAX_CONSTANTS]  # n_constants pointers to arrays of `size`, or of CHUNK equal values
     uint8_t varies[MAX_CONSTANTS]         # whether the constant has one value per neuron
-    const int64_t* bias        # n_inputs x size grid units, the accumulator's value before any event
+    const void* bias           # n_inputs x size grid units as the accumulators' type: their values before any event
     const void* rest           # n_inputs x size: what the update gets where nobody projects to the node
-    void* acc                  # accumulator, n_inputs x size int32 or int64
-    void* scratch              # a second accumulator, for projections whose sums are shifted
+    void* acc[MAX_THREADS]     # by thread: accumulators, n_inputs x (neurons of the thread) int32 or int64
+    void* scratch[MAX_THREADS] # by thread: second ones, for projections whose sums are shifted
+    int64_t first[MAX_THREADS] # by thread: where its accumulators begin among those of all nodes, as wide or as narrow
+    int64_t* sent              # (size,) spikes of each neuron in this run, where listed synapses start here, else NULL
     int64_t ring               # slots of its spike ring: its largest delay onwards + max_lag + 2, or 1 where nobody listens
     int64_t longest            # its largest delay onwards, 0 where nobody listens
     int32_t* ids               # ring of spikes: slot s % ring holds, for thread k, its ids from s % ring * size + bounds[k]
@@ -98,10 +104,22 @@ cdef struct Projection:
     const int32_t* rows        # dense: row of each source neuron, -1 for none; NULL: its own
     Patches conv               # convolution
     Learning learning          # plastic
-    const int64_t* segments[MAX_THREADS]   # sparse, by thread: the synapses of (pre, delay) are segments[i] .. segments[i + 1]
-    const int32_t* targets[MAX_THREADS]    # sparse, by thread: target neuron of each synapse
-    const int32_t* values[MAX_THREADS]     # sparse, by thread: grid units of each synapse
     int64_t events[MAX_THREADS]         # synaptic events of this run, by thread
+
+cdef struct Table:             # the listed synapses of one source, onto all targets that can share it
+    int pre
+    bint wide                  # whether its accumulators are int64
+    int kind                   # of its windows: PACKED, SPLIT or SHARED
+    int shift
+    int n_delays
+    const int64_t* delays      # n_delays machine steps, ascending
+    int64_t lag                # of all its targets
+    int32_t shared             # the weight of all synapses, where kind is SHARED
+    int n_members              # projections it holds
+    int* members               # their numbers
+    int n_windows[MAX_THREADS]
+    Window* windows[MAX_THREADS]       # by thread
+    const uint16_t* owners[MAX_THREADS]  # by thread: which member owns the synapses onto an accumulator
 
 cdef extern from "pool.h" nogil:
     ctypedef struct nc_pool:
@@ -114,8 +132,10 @@ cdef extern from "pool.h" nogil:
 cdef struct Loop:
     Node* nodes
     Projection* projections
+    Table* tables
     int n_nodes
     int n_projections
+    int n_tables
     int threads
     int64_t max_lag
     int64_t now                # next step of the written network
@@ -127,8 +147,11 @@ cdef struct Loop:
     nc_barrier barrier
     nc_pool* pool              # helpers, NULL for one thread
     int* order                 # projections sorted by target
+    void* acc[2][MAX_THREADS]      # accumulators of all nodes, narrow and wide, by thread
+    void* scratch[2][MAX_THREADS]
     int* first                 # first[node] .. first[node + 1] in order
     bint (*look)(void* owner) noexcept nogil  # looks for signals; whether to stop
     void* owner
 
 cdef void run_loop(Loop* loop) noexcept nogil
+cdef void count_pending(Loop* loop, const Table* table, int64_t end, int64_t* pending) noexcept nogil

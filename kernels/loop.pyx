@@ -1,26 +1,29 @@
 """The loop over steps: event-driven delivery, state update and spike collection, all in C without the GIL.
 
 Pulling, not pushing: at machine step s a population fetches, for every projection and delay d, the spikes its source sent at
-s - d and adds their synapses into one accumulator of integers. Each thread owns a range of target neurons of every
-population, so nothing is shared while adding, and integer sums make the result independent of order and of threads.
+s - d and adds their synapses into accumulators of integers. Each thread owns a range of target neurons of every population, so
+nothing is shared while adding, and integer sums make the result independent of order and of threads. Listed synapses of one
+source onto several populations are delivered at once (`Table`): their segments are longer, and long segments cost less.
 """
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.stdlib cimport realloc
 from libc.string cimport memcpy
 
-from neurocomp.kernels.delivery cimport acc_t, add_patches, add_rows, add_segments, add_shifted
-from neurocomp.kernels.learning cimport (
-    Block, add_weights, learn_arrivals, learn_reward, learn_spikes, nc_engine, ready_post,
-)
-from neurocomp.kernels.loihi cimport end_epoch
+from neurocomp.kernels.delivery cimport PACKED, Segment, Window, acc_t, add_patches, add_rows, add_segments, add_shifted
+from neurocomp.kernels.learning cimport Block, add_weights, learn_arrivals, learn_reward, learn_spikes, ready_post
+from neurocomp.kernels.loihi cimport run_engine
 
-cdef extern from "loihi.h" nogil:
-    enum:
-        NC_DRAWS
-        NC_POST_AGAIN
-    void nc_engine_arrival(const nc_engine* e, int64_t row, int64_t now)
-    void nc_engine_spike(const nc_engine* e, int64_t target, int64_t now, double random)
+cdef extern from "inputs.h" nogil:
+    void nc_take_narrow(int32_t* acc, const int32_t* bias, double* a, ptrdiff_t n, double unit)
+    void nc_take_wide(int64_t* acc, const int64_t* bias, double* a, ptrdiff_t n, double unit)
+    void nc_take_narrow_whole(int32_t* acc, const int32_t* bias, int64_t* a, ptrdiff_t n, double unit)
+    void nc_take_wide_whole(int64_t* acc, const int64_t* bias, int64_t* a, ptrdiff_t n, double unit)
+    int64_t nc_compact(
+        const unsigned char* fired, const int32_t* sent, int64_t n, int64_t base, int32_t* ids, int32_t* payload)
+
+cdef enum:
+    LISTED = 512               # segments gathered before they are delivered
 
 
 cdef void run_loop(Loop* loop) noexcept nogil:
@@ -40,60 +43,24 @@ cdef int64_t add_events(
         return add_rows(acc, projection.weights, projection.rows, n_post, lo, hi, ids, payload, count)
     if projection.kind == PLASTIC:
         return add_weights(acc, &projection.learning, &projection.learning.blocks[k], projection.n_delays, d, ids, count)
-    if projection.kind == CONV:
-        return add_patches(acc, &projection.conv, lo, hi, ids, payload, count)
-    return add_segments(
-        acc, projection.segments[k], projection.targets[k], projection.values[k], projection.n_delays, d, ids, payload, count)
+    return add_patches(acc, &projection.conv, lo, hi, ids, payload, count)
 
 
-cdef void take_input(
-    acc_t* acc, const int64_t* bias, void* a, int64_t n, bint integer, double scale
-) noexcept nogil:
-    """Move n sums into the update's input, as float64 or int64, and leave the bias in the accumulator."""
-    cdef int64_t j
-    cdef double* real = <double*>a
-    cdef int64_t* whole = <int64_t*>a
-    if integer:
-        for j in range(n):
-            whole[j] = acc[j]
-    else:
-        for j in range(n):
-            real[j] = <double>acc[j] * scale
-    for j in range(n):
-        acc[j] = <acc_t>bias[j]
-
-
-cdef void take_inputs(Node* node, int64_t j, int64_t n, double* a) noexcept nogil:
-    """The input of every receptor of neurons j .. j + n, CHUNK values apart."""
+cdef void take_inputs(Node* node, int k, int64_t j, int64_t n, double* a) noexcept nogil:
+    """The input of every receptor of thread k's neurons j .. j + n, CHUNK values apart."""
     cdef int i
-    cdef int64_t at
+    cdef int64_t at, bias
     for i in range(node.n_inputs):
-        at = i * node.size + j
-        if node.wide:
-            take_input(<int64_t*>node.acc + at, node.bias + at, &a[i * CHUNK], n, node.integer, node.scale)
+        at = i * (node.bounds[k + 1] - node.bounds[k]) + j - node.bounds[k]
+        bias = i * node.size + j
+        if node.wide and node.integer:
+            nc_take_wide_whole(<int64_t*>node.acc[k] + at, <const int64_t*>node.bias + bias, <int64_t*>&a[i * CHUNK], n, 1.0)
+        elif node.wide:
+            nc_take_wide(<int64_t*>node.acc[k] + at, <const int64_t*>node.bias + bias, &a[i * CHUNK], n, node.scale)
+        elif node.integer:
+            nc_take_narrow_whole(<int32_t*>node.acc[k] + at, <const int32_t*>node.bias + bias, <int64_t*>&a[i * CHUNK], n, 1.0)
         else:
-            take_input(<int32_t*>node.acc + at, node.bias + at, &a[i * CHUNK], n, node.integer, node.scale)
-
-
-cdef int64_t compact(
-    const unsigned char* fired, const int32_t* sent, int64_t n, int64_t base, int32_t* ids, int32_t* payload
-) noexcept nogil:
-    """Write base + j for every fired[j], and its payload unless that is NULL; returns how many. Looks at eight flags at a time."""
-    cdef int64_t j = 0, count = 0
-    cdef int64_t eight
-    while j < n:
-        if j + 8 <= n:
-            memcpy(&eight, fired + j, 8)
-            if eight == 0:
-                j += 8
-                continue
-        if fired[j]:
-            ids[count] = <int32_t>(base + j)
-            if payload != NULL:
-                payload[count] = sent[j]
-            count += 1
-        j += 1
-    return count
+            nc_take_narrow(<int32_t*>node.acc[k] + at, <const int32_t*>node.bias + bias, &a[i * CHUNK], n, node.scale)
 
 
 cdef int log_spikes(SpikeLog* log, const int32_t* ids, const int32_t* payload, int64_t count, int64_t t) noexcept nogil:
@@ -133,6 +100,10 @@ cdef void thread_loop(void* given, int k) noexcept nogil:
     cdef Node* node
     cdef double look = nc_seconds() + LOOK
     for step in range(loop.now, loop.now + loop.steps + loop.max_lag):
+        for i in range(loop.n_tables):
+            t = step - loop.tables[i].lag - loop.now
+            if 0 <= t < loop.steps:
+                deliver_listed(loop, &loop.tables[i], k, step)
         for i in range(loop.n_nodes):
             node = &loop.nodes[i]
             t = step - node.lag - loop.now
@@ -163,6 +134,66 @@ cdef void feed_input(Loop* loop, Node* node, int64_t step, int64_t t) noexcept n
             memcpy(node.payload + slot * node.size, node.in_payload + begin, count * sizeof(int32_t))
     node.counts[slot * loop.threads] = count
     node.total[0] += count
+    count_sent(node, node.ids + slot * node.size, count)
+
+
+cdef inline void count_sent(Node* node, const int32_t* ids, int64_t count) noexcept nogil:
+    cdef int64_t j
+    if node.sent != NULL:
+        for j in range(count):
+            node.sent[ids[j]] += 1
+
+
+cdef void deliver_listed(Loop* loop, Table* table, int k, int64_t step) noexcept nogil:
+    """Add every event of a table that reaches thread k's neurons at this machine step."""
+    cdef Node* pre = &loop.nodes[table.pre]
+    cdef Window* window
+    cdef Segment list[LISTED]
+    cdef int w, d, source
+    cdef int64_t slot, at, i, row, count = 0
+    for w in range(table.n_windows[k]):
+        window = &table.windows[k][w]
+        for d in range(table.n_delays):
+            if step < table.delays[d]:
+                break
+            slot = (step - table.delays[d]) % pre.ring
+            for source in range(loop.threads):
+                at = slot * pre.size + pre.bounds[source]
+                for i in range(at, at + pre.counts[slot * loop.threads + source]):
+                    row = <int64_t>pre.ids[i] * table.n_delays + d
+                    list[count].begin, list[count].end = window.segments[row], window.segments[row + 1]
+                    if pre.graded:
+                        list[count].payload = pre.payload[i]
+                    count += list[count].end > list[count].begin
+                    if count == LISTED:
+                        add_listed(loop, table, window, k, list, count, pre.graded)
+                        count = 0
+            if table.shift:  # what comes over one delay is shifted together
+                add_listed(loop, table, window, k, list, count, pre.graded)
+                count = 0
+                shift_sums(loop, table, window, k)
+        add_listed(loop, table, window, k, list, count, pre.graded)
+        count = 0
+
+
+cdef inline void add_listed(
+    Loop* loop, Table* table, Window* window, int k, const Segment* list, int64_t count, bint graded
+) noexcept nogil:
+    cdef void* to = loop.scratch[table.wide][k] if table.shift else loop.acc[table.wide][k]
+    if table.wide:
+        add_segments(<int64_t*>to, window, table.kind, table.shared, list, count, graded)
+    else:
+        add_segments(<int32_t*>to, window, table.kind, table.shared, list, count, graded)
+
+
+cdef void shift_sums(Loop* loop, Table* table, Window* window, int k) noexcept nogil:
+    """Add the scratch of a window's accumulators, shifted, to these."""
+    if table.wide:
+        add_shifted(
+            <int64_t*>loop.acc[1][k], <int64_t*>loop.scratch[1][k], window.base, window.base + window.size, table.shift)
+    else:
+        add_shifted(
+            <int32_t*>loop.acc[0][k], <int32_t*>loop.scratch[0][k], window.base, window.base + window.size, table.shift)
 
 
 cdef void deliver(Loop* loop, int index, int k, int64_t step) noexcept nogil:
@@ -175,16 +206,18 @@ cdef void deliver(Loop* loop, int index, int k, int64_t step) noexcept nogil:
     cdef const int32_t* ids
     cdef const int32_t* payload
     cdef void* to
-    cdef int64_t at_receptor
+    cdef int64_t before  # from the thread's accumulators back to where those of neuron 0 would be
     if lo == hi:
         return
     for n in range(loop.first[index], loop.first[index + 1]):
         projection = &loop.projections[loop.order[n]]
+        if projection.kind == SPARSE:
+            continue  # `deliver_listed` has
         if projection.kind == PLASTIC and projection.learning.blocks[k].engine.n_products:
             run_engine(loop, projection, &projection.learning.blocks[k], k, step, False)
         pre = &loop.nodes[projection.pre]
-        to = post.scratch if projection.shift else post.acc
-        at_receptor = projection.receptor * post.size
+        to = post.scratch[k] if projection.shift else post.acc[k]
+        before = projection.receptor * (hi - lo) - lo
         for d in range(projection.n_delays):
             if step < projection.delays[d]:
                 continue
@@ -198,16 +231,14 @@ cdef void deliver(Loop* loop, int index, int k, int64_t step) noexcept nogil:
                 ids = pre.ids + at
                 payload = pre.payload + at if pre.graded else NULL
                 if post.wide:
-                    found += add_events(<int64_t*>to + at_receptor, projection, k, d, post.size, lo, hi, ids, payload, count)
+                    found += add_events(<int64_t*>to + before, projection, k, d, post.size, lo, hi, ids, payload, count)
                 else:
-                    found += add_events(<int32_t*>to + at_receptor, projection, k, d, post.size, lo, hi, ids, payload, count)
+                    found += add_events(<int32_t*>to + before, projection, k, d, post.size, lo, hi, ids, payload, count)
             projection.events[k] += found
             if projection.shift and found and post.wide:
-                add_shifted(
-                    <int64_t*>post.acc, <int64_t*>post.scratch, at_receptor + lo, at_receptor + hi, projection.shift)
+                add_shifted(<int64_t*>post.acc[k] + before, <int64_t*>post.scratch[k] + before, lo, hi, projection.shift)
             elif projection.shift and found:
-                add_shifted(
-                    <int32_t*>post.acc, <int32_t*>post.scratch, at_receptor + lo, at_receptor + hi, projection.shift)
+                add_shifted(<int32_t*>post.acc[k] + before, <int32_t*>post.scratch[k] + before, lo, hi, projection.shift)
 
 
 cdef inline int64_t trace_row(Loop* loop, int64_t t) noexcept nogil:
@@ -230,7 +261,7 @@ cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept
     cdef void* state[MAX_STATES]
     cdef const void* constants[MAX_CONSTANTS]
     cdef int i
-    now.step, now.key, now.context = loop.now + t, node.key, node.context
+    now.step, now.key, now.context, now.counts = loop.now + t, node.key, node.context, node.poisson[k]
     now.t = <double>now.step * loop.dt
     for i in range(node.n_inputs):
         inputs[i] = &a[i * CHUNK]
@@ -243,20 +274,21 @@ cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept
             for i in range(node.n_inputs):
                 inputs[i] = <const char*>node.rest + 8 * (i * node.size + j)
         else:
-            take_inputs(node, j, n, a)
+            take_inputs(node, k, j, n, a)
         for i in range(node.n_state):
             state[i] = <char*>node.state[i] + 8 * j
         for i in range(node.n_constants):
             constants[i] = <const char*>node.constants[i] + (8 * j if node.varies[i] else 0)
         node.update(n, inputs, state, constants, &now, fired, sent)
         if node.spikes:
-            count += compact(fired, sent, n, j, ids + count, payload + count if node.graded else NULL)
+            count += nc_compact(fired, sent, n, j, ids + count, payload + count if node.graded else NULL)
         j += n
     for i in range(node.n_state):
         if node.traces[i] != NULL and (loop.now + t + 1) % loop.every == 0:
             memcpy(<char*>node.traces[i] + 8 * (trace_row(loop, t) * node.size + lo), <char*>node.state[i] + 8 * lo, 8 * (hi - lo))
     node.counts[slot * loop.threads + k] = count
     node.total[k] += count
+    count_sent(node, ids, count)
     if node.record and count and log_spikes(&node.logs[k], ids, payload, count, t):
         loop.failed = 1
 
@@ -301,48 +333,6 @@ cdef void learn(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept 
             keep_weights(block, trace_row(loop, t))
 
 
-cdef void run_engine(Loop* loop, Projection* projection, Block* block, int k, int64_t step, bint meets) noexcept nogil:
-    """The engine's steps up to machine step `step`, where it meets spikes, or to the one before.
-
-    Steps before the population's first meet none, but may change weights.
-    """
-    cdef nc_engine* engine = &block.engine
-    cdef const double* draws
-    cdef int64_t now
-    while engine.time[0] < step - (not meets):
-        draws = engine.draws + (engine.time[0] - engine.drawn) * NC_DRAWS
-        now = engine.time[0] % engine.epoch + 1
-        engine.time[0] += 1
-        if engine.time[0] == step:
-            meet_spikes(loop, projection, block, k, step, now, draws[NC_POST_AGAIN])
-        if now == engine.epoch:
-            end_epoch(block, draws)
-
-
-cdef void meet_spikes(
-    Loop* loop, Projection* projection, Block* block, int k, int64_t step, int64_t now, double random
-) noexcept nogil:
-    """The spikes that arrive in this machine step, and the target's of the one before."""
-    cdef Node* pre = &loop.nodes[projection.pre]
-    cdef Node* post = &loop.nodes[projection.post]
-    cdef int64_t slot, at, i
-    cdef int d, source
-    for d in range(projection.n_delays):
-        if step < projection.delays[d]:
-            continue
-        slot = (step - projection.delays[d]) % pre.ring
-        for source in range(loop.threads):
-            at = slot * pre.size + pre.bounds[source]
-            for i in range(pre.counts[slot * loop.threads + source]):
-                nc_engine_arrival(&block.engine, pre.ids[at + i] * projection.n_delays + d, now)
-    if step == 0:
-        return
-    slot = (step - 1) % post.ring
-    at = slot * post.size + post.bounds[k]
-    for i in range(post.counts[slot * loop.threads + k]):
-        nc_engine_spike(&block.engine, post.ids[at + i], now, random)
-
-
 cdef void take_reward(Loop* loop, Projection* projection, Block* block, int64_t step) noexcept nogil:
     cdef Node* source
     cdef int64_t slot, reward = 0
@@ -367,3 +357,30 @@ cdef void keep_weights(Block* block, int64_t row) noexcept nogil:
         memcpy(
             block.trace + row * block.kept + block.lo * stride, block.state.w + block.lo * stride,
             (block.hi - block.lo) * stride * sizeof(double))
+
+
+cdef void count_pending(Loop* loop, const Table* table, int64_t end, int64_t* pending) noexcept nogil:
+    """Per member of a table, the events that spikes sent so far will cause from its targets' step `end` on."""
+    cdef Node* pre = &loop.nodes[table.pre]
+    cdef const Window* window
+    cdef int64_t step, slot, at, i, row
+    cdef int k, w, d, source
+    cdef uint32_t j
+    for step in range(max(end + pre.lag - pre.ring, 0), end + pre.lag):
+        slot = step % pre.ring
+        for source in range(loop.threads):
+            at = slot * pre.size + pre.bounds[source]
+            for i in range(at, at + pre.counts[slot * loop.threads + source]):
+                for d in range(table.n_delays):
+                    if step + table.delays[d] < end + table.lag:
+                        continue
+                    row = <int64_t>pre.ids[i] * table.n_delays + d
+                    for k in range(loop.threads):
+                        for w in range(table.n_windows[k]):
+                            window = &table.windows[k][w]
+                            for j in range(window.segments[row], window.segments[row + 1]):
+                                pending[table.owners[k][window.base + target_of(window, table.kind, j)]] += 1
+
+
+cdef inline int64_t target_of(const Window* window, int kind, uint32_t j) noexcept nogil:
+    return window.packed[j] & 0xffff if kind == PACKED else window.targets[j]

@@ -4,7 +4,7 @@
  *
  * The key is a population's 64 bits; the counter is the neuron, the step in two words, and the site: the number of the call in
  * the equations. No state is kept, so a draw is the same however neurons are cut into chunks, threads and machines. The words
- * hold neuron modulo 2^32 and site modulo 2^16: the upper half of that word counts the attempts of nc_poisson. */
+ * hold neuron modulo 2^32 and site modulo 2^16: the upper half of that word numbers the draws of nc_poisson. */
 #ifndef NEUROCOMP_PHILOX_H
 #define NEUROCOMP_PHILOX_H
 #include "maths.h"
@@ -16,10 +16,13 @@ typedef struct {
     uint32_t a, b, c, d;
 } nc_words;
 
+/* The upper half of a product, in a form that becomes one 32-bit vector instruction per half of the lanes */
+NC_INLINE uint32_t nc_upper(uint32_t x, uint32_t y) { return (uint32_t)(((uint64_t)x * y) >> 32); }
+
 /* One round: two products of 32 by 32 bits, their halves crossed over and mixed with the key. */
 NC_INLINE nc_words nc_philox_round(nc_words x, uint32_t key_lo, uint32_t key_hi) {
-    const uint64_t p = (uint64_t)UINT32_C(0xd2511f53) * x.a, q = (uint64_t)UINT32_C(0xcd9e8d57) * x.c;
-    const nc_words mixed = {(uint32_t)(q >> 32) ^ x.b ^ key_lo, (uint32_t)q, (uint32_t)(p >> 32) ^ x.d ^ key_hi, (uint32_t)p};
+    const uint32_t p = UINT32_C(0xd2511f53), q = UINT32_C(0xcd9e8d57);
+    const nc_words mixed = {nc_upper(q, x.c) ^ x.b ^ key_lo, q * x.c, nc_upper(p, x.a) ^ x.d ^ key_hi, p * x.a};
     return mixed;
 }
 
@@ -76,6 +79,23 @@ NC_INLINE double nc_randn(uint64_t key, int64_t step, int64_t neuron, int32_t si
 #define NC_INVERSION 32.0 /* means below: inversion; from here: rejection, which is made for means from 10 on */
 #define NC_NORMAL 1e15    /* means above: the normal distribution, whose error of 1 / sqrt(mean) nobody can measure */
 
+/* Draws of one site: 16 bits for each of eight neighbours, which nearly always decide; the 37 bits below those; attempts */
+enum { NC_COARSE, NC_FINE, NC_ATTEMPT };
+
+/* The 16 bits of number i = 0..7 in a draw of eight */
+NC_INLINE uint32_t nc_half(nc_words x, uint32_t i) {
+    const uint32_t left = i & 2 ? x.b : x.a, right = i & 2 ? x.d : x.c, word = i & 4 ? right : left;
+    return i & 1 ? word >> 16 : word & UINT32_C(0xffff);
+}
+
+/* A uniform number in [0, 1) of 16 + 37 bits */
+NC_INLINE double nc_poisson_uniform(uint64_t key, int64_t step, int64_t neuron, int32_t site) {
+    const uint32_t coarse = nc_half(nc_draw(key, step, neuron >> 3, site, NC_COARSE), (uint32_t)neuron & 7);
+    const nc_words fine = nc_draw(key, step, neuron, site, NC_FINE);
+    const double below = (double)(int32_t)(fine.a >> 5) * 0x1p-27 + (double)(int32_t)(fine.b >> 22) * 0x1p-37;
+    return ((double)(int32_t)coarse + below) * 0x1p-16;
+}
+
 /* The count of partial sums of the distribution that u has reached, for 0 <= mean < NC_INVERSION */
 NC_INLINE double nc_poisson_inversion(double u, double mean) {
     double count = 0.0, term = nc_exp(-mean), sum = term, before = 0.0;
@@ -105,7 +125,7 @@ static inline double nc_poisson_log(double k, double mean) {
 static inline double nc_poisson_rejection(uint64_t key, int64_t step, int64_t neuron, int32_t site, double mean) {
     const double b = 0.931 + 2.53 * __builtin_sqrt(mean), a = -0.059 + 0.02483 * b;
     const double inverse_alpha = 1.1239 + 1.1328 / (b - 3.4), inside = 0.9277 - 3.6224 / (b - 2.0);
-    for (uint32_t attempt = 0; attempt < 65536; attempt++) {
+    for (uint32_t attempt = NC_ATTEMPT; attempt < 65536; attempt++) {
         const nc_words x = nc_draw(key, step, neuron, site, attempt);
         const double u = nc_53_bits(x.a, x.b) * 0x1p-53 - 0.5, v = nc_53_bits(x.c, x.d) * 0x1p-53;
         const double edge = 0.5 - nc_magnitude(u), k = nc_floor((2.0 * a / edge + b) * u + mean + 0.43);
@@ -126,7 +146,7 @@ static inline double nc_poisson_large(uint64_t key, int64_t step, int64_t neuron
 NC_INLINE double nc_poisson(uint64_t key, int64_t step, int64_t neuron, int32_t site, double mean) {
     if (!(mean > 0.0)) return 0.0;
     if (mean >= NC_INVERSION) return nc_poisson_large(key, step, neuron, site, mean);
-    return nc_poisson_inversion(nc_rand(key, step, neuron, site), mean);
+    return nc_poisson_inversion(nc_poisson_uniform(key, step, neuron, site), mean);
 }
 
 /* nc_poisson_inversion of n numbers in vector code: all go on until none has a sum to pass. Other means give 0. */
@@ -152,15 +172,83 @@ NC_INLINE void nc_poisson_inversions(ptrdiff_t n, const double *u, const double 
     }
 }
 
-/* out[j] = nc_poisson(key, step, first + j, site, mean[j]) for n neurons, in vector code where means are below NC_INVERSION;
- * `out` must lie apart from `mean` */
-NC_INLINE void nc_poisson_fill(
-    ptrdiff_t n, uint64_t key, int64_t step, int64_t first, int32_t site, const double *mean, double *out
+#define NC_SUMS 128
+typedef struct {
+    double mean;            /* 0 before the first */
+    int32_t many;
+    uint16_t sums[NC_SUMS]; /* floor(65536 * sum) of the sums nc_poisson_inversion compares with, as long as 16 bits can tell */
+} nc_counts;
+
+/* Keep the sums of a mean, unless they are there from an earlier call */
+static inline void nc_poisson_sums(nc_counts *kept, double mean) {
+    if (kept->mean == mean) return;
+    double term = nc_exp(-mean), sum = term;
+    int32_t many = 0;
+    while (sum < 0x1.fffep-1 && many < NC_SUMS - 1) {
+        kept->sums[many++] = (uint16_t)(sum * 0x1p16);
+        term *= mean * (1.0 / many);
+        sum += term;
+    }
+    kept->sums[many] = 65535;
+    kept->many = many + 1;
+    kept->mean = mean;
+}
+
+/* The coarse bits of neurons first .. first + NC_BLOCK, where first is a multiple of eight */
+NC_INLINE void nc_poisson_coarse(uint64_t key, int64_t step, int64_t first, int32_t site, uint16_t *coarse) {
+    uint32_t words[4][NC_BLOCK / 8];
+    for (int i = 0; i < NC_BLOCK / 8; i++) {
+        const nc_words x = nc_draw(key, step, (first >> 3) + i, site, NC_COARSE);
+        words[0][i] = x.a;
+        words[1][i] = x.b;
+        words[2][i] = x.c;
+        words[3][i] = x.d;
+    }
+    for (int i = 0; i < NC_BLOCK / 8; i++)
+        for (int k = 0; k < 8; k++) coarse[8 * i + k] = (uint16_t)(words[k / 2][i] >> 16 * (k % 2));
+}
+
+/* Counts of one mean below NC_INVERSION, for NC_BLOCK neurons of which the first `n` from `skip` on are wanted. A neuron whose coarse
+ * bits are those of a sum needs its fine ones: one in some thousand. */
+NC_INLINE void nc_poisson_block(
+    ptrdiff_t skip, ptrdiff_t n, uint64_t key, int64_t step, int64_t first, int32_t site, const nc_counts *kept, double *out
 ) {
+    uint16_t coarse[NC_BLOCK], counts[NC_BLOCK] = {0}, equal[NC_BLOCK] = {0};
+    nc_poisson_coarse(key, step, first, site, coarse);
+    for (int k = 0; k < kept->many; k++) {
+        const uint16_t sum = kept->sums[k];
+        for (int j = 0; j < NC_BLOCK; j++) {
+            counts[j] = (uint16_t)(counts[j] + (coarse[j] > sum));
+            equal[j] = (uint16_t)(equal[j] | (coarse[j] == sum));
+        }
+    }
+    uint32_t any = 0;
+    for (int j = 0; j < NC_BLOCK; j++) any |= equal[j];
+    for (ptrdiff_t j = 0; j < n; j++) out[j] = (double)(int32_t)counts[skip + j];
+    for (ptrdiff_t j = 0; any && j < n; j++)
+        if (equal[skip + j]) out[j] = nc_poisson(key, step, first + skip + j, site, kept->mean);
+}
+
+/* out[j] = nc_poisson(key, step, first + j, site, mean[j]) for n neurons, in vector code where means are below NC_INVERSION, most
+ * quickly where they are equal; `out` must lie apart from `mean`. kept: sums of an earlier call */
+NC_INLINE void nc_poisson_fill(
+    ptrdiff_t n, uint64_t key, int64_t step, int64_t first, int32_t site, const double *mean, double *out, nc_counts *kept
+) {
+    int64_t differ = 0;
+    for (ptrdiff_t j = 0; j < n; j++) differ |= mean[j] != mean[0];
+    if (n > 0 && !differ && mean[0] > 0.0 && mean[0] < NC_INVERSION) {
+        nc_poisson_sums(kept, mean[0]);
+        for (ptrdiff_t at = 0; at < n;) {
+            const ptrdiff_t skip = (first + at) & 7, room = NC_BLOCK - skip, size = n - at < room ? n - at : room;
+            nc_poisson_block(skip, size, key, step, first + at - skip, site, kept, out + at);
+            at += size;
+        }
+        return;
+    }
     double u[NC_BLOCK];
     for (ptrdiff_t at = 0; at < n; at += NC_BLOCK) {
         const ptrdiff_t size = n - at < NC_BLOCK ? n - at : NC_BLOCK;
-        for (ptrdiff_t j = 0; j < size; j++) u[j] = nc_rand(key, step, first + at + j, site);
+        for (ptrdiff_t j = 0; j < size; j++) u[j] = nc_poisson_uniform(key, step, first + at + j, site);
         nc_poisson_inversions(size, u, mean + at, out + at);
         for (ptrdiff_t j = 0; j < size; j++) {
             const double large = mean[at + j];

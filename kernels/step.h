@@ -14,6 +14,7 @@ typedef struct {
     int64_t first; /* number of the first neuron of this call */
     uint64_t key;  /* of the population's random numbers */
     double t;      /* time of the step, in seconds */
+    nc_counts *counts; /* what Poisson counts keep from call to call */
     void *context; /* of updates that are not compiled */
 } nc_now;
 

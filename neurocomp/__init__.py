@@ -51,6 +51,7 @@ from neurocomp.ir.neurons import (
 )
 from neurocomp.ir.passes import Quantise
 from neurocomp.ir.passes.place import Place, place
+from neurocomp.ir.patterns import FixedInDegree, FixedOutDegree, FixedProbability, FixedTotalNumber
 from neurocomp.ir.placement import Placement
 from neurocomp.ir.plasticity import STDP, LoihiRule, Plasticity, PlasticityRule, RewardSTDP, Trace, TripletSTDP
 from neurocomp.ir.storage import load, save
@@ -90,6 +91,10 @@ __all__ = [
     "Difference",
     "Events",
     "ExpLIF",
+    "FixedInDegree",
+    "FixedOutDegree",
+    "FixedProbability",
+    "FixedTotalNumber",
     "GradedRelu",
     "HodgkinHuxley",
     "I",

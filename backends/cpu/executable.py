@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.backends.base import Counters, Record, Result, check_numbers, initial_state, readable_state, run_in_turn
-from neurocomp.backends.cpu import layout
+from neurocomp.backends.cpu import layout, tables
 from neurocomp.backends.cpu.compiled import JIT, Update, update_for
 from neurocomp.backends.cpu.plastic import PlasticArrays, constants_of, engine_of, rule_of
 from neurocomp.backends.cpu.toolchain import CannotCompileError
@@ -120,6 +120,7 @@ class CpuExecutable:
         self.plastic: dict[str, PlasticArrays] = {}
         self.rules: dict[str, Update] = {}
         self.draws: dict[str, Draws] = {}
+        listed: list[tables.Listed] = []
         for projection in self.net.projections.values():
             population = self.net.populations[projection.post]
             grid, receptor = population.grid, population.slot(projection.receptor)
@@ -144,9 +145,11 @@ class CpuExecutable:
                 rows = None if connectivity.columns is None else connectivity.columns.astype(np.int32)
                 self.engine.add_dense(*where, layout.dense_rows(connectivity, grid.exponent), rows, receptor)
             else:
-                blocks = layout.sparse_blocks(projection, grid.exponent, self.engine.bounds(post))
-                self.engine.add_sparse(*where, blocks, receptor)
+                number = self.engine.add_sparse(*where, connectivity.row_lengths(), receptor)
+                listed.append(tables.Listed(number, projection, grid.exponent, self.engine.places(post), receptor))
             self.projections.append(projection.name)
+        for members in tables.together(self.net, listed):
+            self.engine.add_table(*tables.table(members, self.threads))
 
     def _add_plastic(self, projection: Projection, receptor: int) -> None:
         pre, post = self.index[projection.pre], self.index[projection.post]

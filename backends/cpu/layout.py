@@ -1,10 +1,9 @@
-"""Synapses as the kernel wants them: integers, rows by source neuron, each row by delay, then target, split by thread."""
+"""Synapses as the kernel wants them: integers, all-to-all or as convolutions; listed ones are in `tables.py`."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +11,7 @@ from numpy.typing import NDArray
 from neurocomp.ir.connectivity import Dense
 from neurocomp.ir.convolution import Conv2d
 from neurocomp.ir.network import Population, Projection
-
-Block = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]
+from neurocomp.ir.patterns import DrawnDelays
 
 
 def grid_units(values: NDArray[np.float64], exponent: int) -> NDArray[np.int32]:
@@ -55,25 +53,8 @@ def channel_plane(projections: Sequence[Projection]) -> int:
 
 
 def delays_of(projection: Projection) -> NDArray[np.int64]:
-    """The distinct delays, ascending."""
+    """The distinct delays, ascending; for drawn ones all that are possible."""
+    if isinstance(projection.delay, DrawnDelays):
+        low, high = projection.delay.span
+        return np.arange(low, high + 1)
     return np.unique(np.asarray(projection.delay, np.int64))
-
-
-def sparse_blocks(projection: Projection, exponent: int, bounds: Sequence[int]) -> list[Block]:
-    """Per thread (segments, targets, values); see `Engine.add_sparse`."""
-    connectivity = projection.connectivity
-    pre, post = connectivity.synapses()
-    values = grid_units(connectivity.values(), exponent)
-    delays = delays_of(projection)
-    slot = np.searchsorted(delays, np.broadcast_to(np.ravel(projection.delay), values.shape))
-    row = pre * len(delays) + slot
-    order = np.lexsort((post, row))
-    row, post, values = row[order], post[order].astype(np.int32), values[order]
-    rows = connectivity.n_pre * len(delays)
-    blocks: list[Block] = []
-    for low, high in pairwise(bounds):
-        mine = (post >= low) & (post < high) if len(bounds) > 2 else slice(None)
-        segments = np.zeros(rows + 1, np.int64)
-        np.cumsum(np.bincount(row[mine], minlength=rows), out=segments[1:])
-        blocks.append((segments, np.ascontiguousarray(post[mine]), np.ascontiguousarray(values[mine])))
-    return blocks

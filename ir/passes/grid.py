@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from neurocomp.ir.errors import CompileError, PrecisionWarning
 from neurocomp.ir.network import Change, Grid, Network, Population, Projection
 from neurocomp.ir.passes.base import Pass
+from neurocomp.ir.patterns import Drawn
 
 EXACT_FLOAT = 2**53
 MOST_BITS = 31
@@ -50,6 +51,12 @@ class SnapToGrid(Pass):
                     )
                 if projection.plasticity is not None:
                     continue  # they are snapped whenever they are used
+                if isinstance(projection.connectivity, Drawn):
+                    snapped_drawn = projection.connectivity.snapped(exponent)
+                    projections[projection.name] = replace(projection, connectivity=snapped_drawn)
+                    changes += _lost(projection, snapped_drawn.piece(0).weights, self.mantissa_bits)
+                    moved = max(moved, 2.0 ** (exponent - 1))
+                    continue
                 weights = _snap(projection.connectivity.weights, exponent)
                 changes += _lost(projection, weights, self.mantissa_bits)
                 moved = max(moved, _largest(weights - projection.connectivity.weights))
@@ -67,11 +74,16 @@ class SnapToGrid(Pass):
 
 def _lost(projection: Projection, weights: NDArray[np.float64], bits: int) -> list[Change]:
     """A warning and a record where non-zero weights became 0."""
-    given = projection.connectivity.weights
+    drawn = isinstance(projection.connectivity, Drawn)  # then one piece tells for all
+    given = (
+        projection.connectivity.piece(0).weights
+        if isinstance(projection.connectivity, Drawn)
+        else projection.connectivity.weights
+    )
     lost = int(np.sum((weights == 0) & (given != 0)))
     if lost == 0:
         return []
-    count = f"{lost} of {int(np.sum(given != 0))} non-zero weights"
+    count = f"{lost} of {'the first ' if drawn else ''}{int(np.sum(given != 0))} non-zero weights"
     why = f"they are below half a unit of the grid, which {bits} bits put at 1/2^{bits - 1} of the largest weight or bias"
     helped = np.sum((given != 0) & (weights == 0) & (np.abs(given) >= np.abs(given).max() * 2.0**-MOST_BITS))
     if helped < WORTH_A_WARNING * np.sum(given != 0):  # tiny ones no bits would keep are not worth a word

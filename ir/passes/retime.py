@@ -18,6 +18,7 @@ from neurocomp.ir.connectivity import frozen_array
 from neurocomp.ir.errors import RetimeError
 from neurocomp.ir.network import Change, Network, Node, Projection
 from neurocomp.ir.passes.base import Pass
+from neurocomp.ir.patterns import DrawnDelays
 from neurocomp.ir.plasticity import Plasticity
 
 _ORIGIN = object()  # a source before all nodes, which keeps lags at 0 or above
@@ -50,7 +51,7 @@ class Retime(Pass):
                 projections[projection.name] = replace(projection, delay=1)
             elif extra:
                 delay = projection.delay + extra
-                delay = delay if isinstance(delay, int) else frozen_array(delay, np.int64)
+                delay = delay if isinstance(delay, int | DrawnDelays) else frozen_array(delay, np.int64)
                 projections[projection.name] = replace(projection, delay=delay)
         return net.with_changes(nodes, projections, changes)
 

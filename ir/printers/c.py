@@ -5,6 +5,8 @@ Compiled with `-ffp-contract=off`, the C gives the same bits as the NumPy printe
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from neurocomp.ir.expressions import (
     RANDOM,
     Assign,
@@ -25,11 +27,14 @@ from neurocomp.ir.program import TIME, StepForm
 PART = 512  # neurons an update takes at a time: as many as the engine gives it
 
 
-def to_c(expr: Expr, arithmetic: str) -> str:
-    """The expression as C, fully bracketed; float literals in hexadecimal so that no digit is lost."""
+def to_c(expr: Expr, arithmetic: str, ahead: Container[int] = ()) -> str:
+    """The expression as C, fully bracketed; float literals in hexadecimal so that no digit is lost.
+
+    ahead: sites of the Poisson counts that stand in an array.
+    """
 
     def sub(child: Expr) -> str:
-        return to_c(child, arithmetic)
+        return to_c(child, arithmetic, ahead)
 
     match expr:
         case Number(value):
@@ -52,6 +57,8 @@ def to_c(expr: Expr, arithmetic: str) -> str:
             return f"nc_abs_loihi({sub(x)})" if arithmetic == "loihi" else f"__builtin_fabs({sub(x)})"
         case Call("sqrt", (x,)):
             return f"__builtin_sqrt({sub(x)})"
+        case Call("poisson", _, site) if site in ahead:
+            return f"p{site}[j - begin]"
         case Call(function, args) if function in RANDOM:
             where = ["now->key", "now->step", "now->first + j", str(expr.site)]
             return f"nc_{function}({', '.join([*where, *(sub(arg) for arg in args)])})"
@@ -69,13 +76,14 @@ def c_function(form: StepForm, name: str) -> str:
     at once, eight registers for every value and most of them on the stack; so spikes are kept in 32 bits, and become bytes in
     a loop of their own. Random numbers, long chains of 32-bit multiplications, are quicker with twice as many lanes.
     """
+    counts = _known_ahead(form)
     kind = "int64_t" if form.arithmetic == "loihi" else "double"
     used = {name for expr in form.expressions() for name in names(expr)}
     late = _is_late(form)
-    random = any(True for expr in form.expressions() for _ in draws(expr))
+    random = counts or any(True for expr in form.expressions() for _ in draws(expr))
 
     def statement(assign: Assign) -> str:
-        return f"            {assign.target}_ = {to_c(assign.value, form.arithmetic)};"
+        return f"            {assign.target}_ = {to_c(assign.value, form.arithmetic, counts)};"
 
     lines = [
         f"NC_CLONES static void {name}(ptrdiff_t n, const void *const *inputs, void *const *state,",
@@ -91,6 +99,7 @@ def c_function(form: StepForm, name: str) -> str:
         "    (void)state; (void)constants; (void)payload; (void)fired; (void)now;",
         f"    for (ptrdiff_t begin = 0; begin < n; begin += {PART}) {{",
         f"        const ptrdiff_t end = n - begin < {PART} ? n : begin + {PART};",
+        *(line for site, mean in counts.items() for line in _count_ahead(form, site, mean)),
         "        NC_ELEMENTWISE",
         "        for (ptrdiff_t j = begin; j < end; j++) {",
     ]
@@ -114,6 +123,27 @@ def c_function(form: StepForm, name: str) -> str:
         lines.append(f"        for (ptrdiff_t j = begin; j < end; j++) fired[j] = (unsigned char){flag};")
     lines += ["    }", *(_late_reset(form, kind) if late else []), "}"]
     return "\n".join(lines) + "\n"
+
+
+def _known_ahead(form: StepForm) -> dict[int, Expr]:
+    """site -> mean of every Poisson count whose mean is known before the loop.
+
+    They are drawn for many neurons at once, several times as fast as one by one.
+    """
+    known = {*form.constants, TIME}
+    calls = (call for assign in form.updates for call in draws(assign.value) if call.function == "poisson")
+    means = {call.site: call.args[0] for call in calls}
+    return {site: mean for site, mean in means.items() if not {*names(mean)} - known and not any(draws(mean))}
+
+
+def _count_ahead(form: StepForm, site: int, mean: Expr) -> list[str]:
+    """Code that draws a count for every neuron of a part."""
+    lines = [f"        double m{site}[{PART}], p{site}[{PART}];", "        NC_ELEMENTWISE"]
+    lines += ["        for (ptrdiff_t j = begin; j < end; j++) {"]
+    lines += [f"            const double {x}_ = c{k}[j];" for k, x in enumerate(form.constants) if x in {*names(mean)}]
+    lines += [f"            m{site}[j - begin] = {to_c(mean, form.arithmetic)};", "        }"]
+    where = f"now->key, now->step, now->first + begin, {site}"
+    return [*lines, f"        nc_poisson_fill(end - begin, {where}, m{site}, p{site}, now->counts);"]
 
 
 def _is_late(form: StepForm) -> bool:

@@ -25,10 +25,10 @@ CONDUCTANCES = ("CobaLIF", "TraubMiles")  # negative ones would run away
 Generator = np.random.Generator
 
 
-def random_case(seed: int, arithmetic: str | None = None) -> Case:
-    """A random network with its inputs. arithmetic: "float", "loihi", or None for either."""
+def random_case(seed: int, arithmetic: str | None = None, steps: int | None = None) -> Case:
+    """A random network with its inputs. arithmetic: "float", "loihi", or None for either. steps: drawn, too, where None."""
     for shrink in (1.0, 0.25, 1 / 16, 1 / 64, 1 / 256):  # Loihi's inputs are bounded: smaller weights where they would not be
-        case = _build(seed, arithmetic, shrink)
+        case = _build(seed, arithmetic, steps, shrink)
         try:
             passes.standard(case.options.get("mantissa_bits", 24))(case.network)
         except CompileError:
@@ -37,10 +37,11 @@ def random_case(seed: int, arithmetic: str | None = None) -> Case:
     raise AssertionError(f"seed {seed} gives no network that compiles")
 
 
-def _build(seed: int, arithmetic: str | None, shrink: float) -> Case:
+def _build(seed: int, arithmetic: str | None, wanted: int | None, shrink: float) -> Case:
     rng = np.random.default_rng(seed)
     arithmetic = arithmetic or ("float", "loihi")[int(rng.integers(2))]
-    steps = int(rng.integers(10, 50))
+    drawn = int(rng.integers(10, 50))
+    steps = drawn if wanted is None else wanted
     net = Network(f"random-{seed}", dt=DT, integrator=str(rng.choice(INTEGRATORS)))
     inputs = {}
     for k in range(int(rng.integers(1, 3))):

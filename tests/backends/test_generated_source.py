@@ -100,8 +100,8 @@ KNOWN = {
     ),
     *("unsigned", "char", "int", "double", "ptrdiff_t", "int32_t", "int64_t", "nc_now", "now", "key", "step", "first", "t"),
     *("n", "inputs", "state", "constants", "fired", "payload", "j", "spike", "sent", "nc_abs_loihi"),
-    *("int16_t", "begin", "end", "spiked", "here", "uint64_t", "eight", "memcpy", "if", "continue"),
-    *("nc_min_float", "nc_max_float", "nc_min_loihi", "nc_max_loihi", *(f"nc_{name}" for name in FUNCTIONS)),
+    *("int16_t", "begin", "end", "spiked", "here", "counts", "uint64_t", "eight", "memcpy", "if", "continue"),
+    *("nc_min_float", "nc_max_float", "nc_min_loihi", "nc_max_loihi", *(f"nc_{name}" for name in FUNCTIONS), "nc_poisson_fill"),
 }
 
 
@@ -110,7 +110,7 @@ def test_all_words_in_generated_c_are_known_or_marked_as_names():
     for one in (*own_forms(), *builtin_forms()):
         text = c_function(one, "update")
         given = {*one.inputs, *one.state, *one.constants, *one.temporaries, "t"}
-        marked = {f"{x}_" for x in given} | {f"{kind}{k}" for kind in "isc" for k in range(len(given))}
+        marked = {f"{x}_" for x in given} | {f"{kind}{k}" for kind in "iscmp" for k in range(len(given))}
         words = set(re.findall(r"[A-Za-z_]\w*", re.sub(r"\b0x[0-9a-f.]+p[+-]\d+", "", text)))
         assert words - KNOWN - marked == {"update"}
         assert set(re.sub(r"\w", "", text)) <= set(" \n()[]{}<>=!+-*/?:;,&|.")

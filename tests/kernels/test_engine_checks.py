@@ -40,13 +40,22 @@ def population(engine, size=2, lag=0, *, update=UPDATE, state=None, constants=No
     return engine.add_population(size, lag, update, state, constants, bias, 1.0, integer, wide, True), state
 
 
-def built(threads=1, graded=False):
-    """x (3 neurons) -> p (2 neurons), dense with delay 1 and weights 1..6."""
+def nodes(threads=1, graded=False):
+    """x (3 neurons) and p (2 neurons)."""
     engine = Engine(threads, 8, 2)
     x = engine.add_input(3, 0, graded)
-    p, state = population(engine)
+    return engine, x, *population(engine)
+
+
+def linked(engine, x, p, state):
+    """x -> p, dense with delay 1 and weights 1..6."""
     engine.add_dense(x, p, i64(1), 0, np.arange(1, 7, dtype=np.int32).reshape(3, 2))
     return engine, x, p, state
+
+
+def built(threads=1, graded=False):
+    """Nodes that are linked."""
+    return linked(*nodes(threads, graded))
 
 
 def works(engine, x, p, state):
@@ -144,44 +153,54 @@ POPULATIONS = {
 
 @pytest.mark.parametrize("options", POPULATIONS.values(), ids=POPULATIONS.keys())
 def test_populations_that_cannot_be(options):
-    engine, *_ = fresh = built()
+    engine, *_ = fresh = nodes()
     with pytest.raises((ValueError, TypeError, AttributeError, OverflowError)):
         population(engine, **options)
+    works(*linked(*fresh))
+
+
+def test_nodes_come_before_projections():
+    engine, *_ = fresh = built()
+    with pytest.raises(ValueError, match="nodes come before projections"):
+        engine.add_input(3, 0, False)
+    with pytest.raises(ValueError, match="nodes come before projections"):
+        population(engine)
     works(*fresh)
 
 
-def blocks(segments=(0, 1, 2, 2), targets=(0, 1), values=(5, 6)):
-    return [(i64(*segments), i32(*targets), i32(*values))]
+def u32(*values):
+    return np.array(values, np.uint32)
+
+
+def u16(*values):
+    return np.array(values, np.uint16)
+
+
+def window(base=0, size=2, segments=(0, 1, 2, 2), targets=(0, 1), values=(5, 6), **instead):
+    """One synapse of source 0 onto target 0, one of source 1 onto target 1."""
+    return {
+        "base": base, "size": size, "segments": u32(*segments), "targets": u16(*targets), "values": i32(*values), **instead
+    }  # fmt: skip
+
+
+def packed(*words, **others):
+    some = window(packed=u32(*words), **others)
+    return {name: value for name, value in some.items() if name not in ("targets", "values")}
+
+
+def without(name):
+    return {key: value for key, value in window().items() if key != name}
 
 
 SPARSE = {
-    "the wrong number of threads": {"blocks": blocks() * 2},
-    "no blocks": {"blocks": []},
-    "segments of int32": {"blocks": [(i32(0, 1, 2, 2), i32(0, 1), i32(5, 6))]},
-    "segments too short": {"blocks": blocks(segments=(0, 1, 2))},
-    "segments too long": {"blocks": blocks(segments=(0, 1, 2, 2, 2))},
-    "segments that do not start at 0": {"blocks": blocks(segments=(1, 1, 2, 2))},
-    "segments that descend": {"blocks": blocks(segments=(0, 2, 1, 2))},
-    "segments below 0": {"blocks": blocks(segments=(0, -5, 2, 2))},
-    "segments beyond the end": {"blocks": blocks(segments=(0, 1, 2, 9))},
-    "segments that overshoot within": {"blocks": blocks(segments=(0, 2**62, 2**62, 2))},
-    "a negative last segment": {"blocks": blocks(segments=(0, 0, 0, -1))},
-    "strided segments": {"blocks": [(strided(i64(0, 1, 2, 2)), i32(0, 1), i32(5, 6))]},
-    "targets beyond the population": {"blocks": blocks(targets=(0, 2))},
-    "negative targets": {"blocks": blocks(targets=(-1, 1))},
-    "targets of int64": {"blocks": [(i64(0, 1, 2, 2), i64(0, 1), i32(5, 6))]},
-    "fewer targets": {"blocks": blocks(targets=(0,))},
-    "fewer values": {"blocks": blocks(values=(5,))},
-    "values of floats": {"blocks": [(i64(0, 1, 2, 2), i32(0, 1), f64(5, 6))]},
-    "pairs instead of triples": {"blocks": [(i64(0, 1, 2, 2), i32(0, 1))]},
-    "blocks of lists": {"blocks": [([0, 1, 2, 2], [0, 1], [5, 6])]},
+    "row lengths of another size": {"row_lengths": i64(1, 1)},
+    "row lengths of int32": {"row_lengths": i32(1, 1, 0)},
     "a delay of 0": {"delays": i64(0)},
     "a negative delay": {"delays": i64(-1)},
     "a delay beyond the ring": {"delays": i64(6)},
     "delays of int32": {"delays": i32(1)},
     "delays of floats": {"delays": f64(1.0)},
     "a delay that is a number": {"delays": 1},
-    "more delays than segments": {"delays": i64(1, 2)},
     "a negative shift": {"shift": -1},
     "a shift of 31": {"shift": 31},
     "an unknown source": {"pre": 7},
@@ -189,30 +208,109 @@ SPARSE = {
     "an unknown target": {"post": 2},
     "a source beyond C's int": {"pre": 2**40},
     "a source that is text": {"pre": "x"},
-    "a target that is an input": {"post": 0, "blocks": blocks()},
+    "a target that is an input": {"post": 0},
+    "an unknown receptor": {"receptor": 1},
 }
 
 
 @pytest.mark.parametrize("options", SPARSE.values(), ids=SPARSE.keys())
-def test_sparse_projections_that_cannot_be(options):
+def test_listed_projections_that_cannot_be(options):
     engine, x, p, _ = fresh = built()
-    how = {"pre": x, "post": p, "delays": i64(1), "shift": 0, "blocks": blocks(), **options}
+    how = {"pre": x, "post": p, "delays": i64(1), "shift": 0, "row_lengths": i64(1, 1, 0), "receptor": 0, **options}
     with pytest.raises((ValueError, TypeError, AttributeError, IndexError, OverflowError)):
-        engine.add_sparse(how["pre"], how["post"], how["delays"], how["shift"], how["blocks"])
+        engine.add_sparse(*how.values())
     works(*fresh)
 
 
-def test_targets_of_another_threads_range_are_refused():
+TABLES = {
+    "no members": {"members": []},
+    "a member that is no listed projection": {"members": [0]},
+    "an unknown member": {"members": [5]},
+    "one member twice": {"members": [1, 1]},
+    "the wrong number of threads": {"windows": [[window()], [window()]]},
+    "no threads": {"windows": []},
+    "delays beyond the projections'": {"delays": i64(3), "windows": [[window()]]},
+    "a delay of 0": {"delays": i64(0)},
+    "delays that descend": {"delays": i64(2, 1), "windows": [[window(segments=(0, 1, 2, 2, 2, 2, 2))]]},
+    "more delays than segments": {"delays": i64(1, 2)},
+    "segments of int64": {"windows": [[{**window(), "segments": i64(0, 1, 2, 2)}]]},
+    "segments too short": {"windows": [[window(segments=(0, 1, 2))]]},
+    "segments too long": {"windows": [[window(segments=(0, 1, 2, 2, 2))]]},
+    "segments that do not start at 0": {"windows": [[window(segments=(1, 1, 2, 2))]]},
+    "segments that descend": {"windows": [[window(segments=(0, 2, 1, 2))]]},
+    "segments beyond the end": {"windows": [[window(segments=(0, 1, 2, 9))]]},
+    "segments that overshoot within": {"windows": [[window(segments=(0, 2**31, 2**31, 2))]]},
+    "strided segments": {"windows": [[{**window(), "segments": strided(u32(0, 1, 2, 2))}]]},
+    "targets beyond the window": {"windows": [[window(targets=(0, 2))]]},
+    "targets of int64": {"windows": [[{**window(), "targets": i64(0, 1)}]]},
+    "fewer targets": {"windows": [[window(targets=(0,))]]},
+    "fewer values": {"windows": [[window(values=(5,))]]},
+    "values of floats": {"windows": [[{**window(), "values": f64(5, 6)}]]},
+    "no values": {"windows": [[without("values")]]},
+    "no targets": {"windows": [[without("targets")]]},
+    "no segments": {"windows": [[without("segments")]]},
+    "values beside a shared one": {"shared": 3},
+    "packed beside a shared weight": {"windows": [[packed(0, 1)]], "shared": 3},
+    "packed targets beyond the window": {"windows": [[packed(0, 2)]]},
+    "packed words of int64": {"windows": [[{**packed(0, 1), "packed": i64(0, 1)}]]},
+    "packed and unpacked windows": {"windows": [[packed(0, 1), window()]]},
+    "a window before the accumulators": {"windows": [[window(base=-1)]]},
+    "a window behind the accumulators": {"windows": [[window(base=1)]]},
+    "a window of more than 16 bits": {"windows": [[window(size=65537)]]},
+    "a window of negative size": {"windows": [[window(size=-1)]]},
+    "a window that is a list": {"windows": [[[0, 2, u32(0, 1, 2, 2)]]]},
+}
+
+
+@pytest.mark.parametrize("options", TABLES.values(), ids=TABLES.keys())
+def test_tables_that_cannot_be(options):
+    engine, x, p, _ = fresh = built()
+    assert engine.add_sparse(x, p, i64(1, 2), 0, i64(1, 1, 0)) == 1
+    how = {"members": [1], "delays": i64(1), "windows": [[window()]], "shared": None, **options}
+    with pytest.raises((ValueError, TypeError, AttributeError, IndexError, KeyError, OverflowError)):
+        engine.add_table(*how.values())
+    works(*fresh)
+
+
+@pytest.mark.parametrize(("one", "shared"), [(window(), None), (packed(5 << 16, 1 | 6 << 16), None), (without("values"), 5)])
+def test_tables_that_can_be(one, shared):
+    engine, x, p, state = fresh = nodes()
+    engine.add_sparse(x, p, i64(1, 2), 0, i64(1, 1, 0))
+    engine.add_table([0], i64(2), [[one]], shared)
+    trace = np.empty((4, 2))
+    *_, events = engine.run(4, {x: (i64(0, 2, 2, 2, 2), i32(0, 1), None)}, [], [(p, 0, trace)])
+    assert trace.tolist() == [[0, 0], [0, 0], [5, shared or 6], [5, shared or 6]]
+    assert events == [2]
+    with pytest.raises(ValueError, match="sealed"):
+        engine.add_table([0], i64(2), [[one]], shared)
+
+
+def test_projections_of_different_kinds_cannot_share_a_table():
+    engine = Engine(1, 8, 2)
+    x, y = engine.add_input(3, 0, False), engine.add_input(3, 0, False)
+    p, _ = population(engine)
+    late, _ = population(engine, lag=1)
+    wide, _ = population(engine, wide=True)
+    for pre, post, shift in ((x, p, 0), (y, p, 0), (x, late, 0), (x, wide, 0), (x, p, 1)):
+        engine.add_sparse(pre, post, i64(1), shift, i64(1, 1, 0))
+    for other in (1, 2, 3, 4):
+        with pytest.raises(ValueError, match=f"projections 0 and {other} cannot share a table"):
+            engine.add_table([0, other], i64(1), [[window()]])
+
+
+def test_synapses_onto_another_projections_targets_are_refused():
     engine = Engine(2, 8, 0)
     x = engine.add_input(3, 0, False)
     p, _ = population(engine, 64)
+    q, _ = population(engine, 64)
     assert engine.bounds(p) == [0, 32, 64]
-    own = [(i64(0, 1, 1, 1), i32(31), i32(5)), (i64(0, 1, 1, 1), i32(32), i32(6))]
-    with pytest.raises(ValueError, match=r"thread 0 leave its range 0\.\.31"):
-        engine.add_sparse(x, p, i64(1), 0, own[::-1])
-    with pytest.raises(ValueError, match=r"thread 1 leave its range 32\.\.63"):
-        engine.add_sparse(x, p, i64(1), 0, [own[0], own[0]])
-    engine.add_sparse(x, p, i64(1), 0, own)
+    assert engine.places(p) == [(0, 32, 0), (32, 64, 0)]
+    assert engine.places(q) == [(0, 32, 32), (32, 64, 32)]
+    engine.add_sparse(x, q, i64(1), 0, i64(1, 1, 0))
+    for base in (0, 31):
+        with pytest.raises(ValueError, match="leave the window's 2 accumulators, or those of the table's projections"):
+            engine.add_table([0], i64(1), [[window(base=base)], [window(base=32)]])
+    engine.add_table([0], i64(1), [[window(base=32)], [window(base=62)]])
 
 
 DENSE = {
@@ -254,7 +352,7 @@ def test_a_sealed_engine_takes_nothing_more():
         with pytest.raises(ValueError, match="sealed"):
             engine.add_dense(x, p, i64(1), 0, np.ones((3, 2), np.int32))
         with pytest.raises(ValueError, match="sealed"):
-            engine.add_sparse(x, p, i64(1), 0, blocks())
+            engine.add_sparse(x, p, i64(1), 0, i64(1, 1, 0))
         engine.seal()
         works(*fresh)
 

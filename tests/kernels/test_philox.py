@@ -129,11 +129,25 @@ def test_special_means():
     assert (poisson(KEY, np.arange(1000), 0, 0, 0.0) == 0).all()
 
 
-def test_poisson_is_the_inverse_of_the_uniform_draw():
-    neurons = np.arange(20_000)
+def poisson_uniform(key, step, neuron, site):
+    """16 bits of the draw of eight neighbours, then 37 bits of the neuron's own."""
+    low, high = step & MASK, step >> 32
+    coarse = philox([neuron >> 3, low, high, site], key)[(neuron & 7) >> 1] >> 16 * (neuron & 1) & 0xFFFF
+    a, b, *_ = philox([neuron, low, high, site | 1 << 16], key)
+    return (coarse * 2**37 + (a >> 5) * 2**10 + (b >> 22)) / 2**53
+
+
+def test_poisson_is_the_inverse_of_a_uniform_draw():
+    u = np.array([poisson_uniform(int(KEY), 2**32 + 3, neuron, 4) for neuron in range(20_000)])
+    assert stats.kstest(u, "uniform").pvalue > 1e-3
     for mean in (0.3, 1.6, 25.0):
-        wanted = stats.poisson(mean).ppf(rand(KEY, 3, neurons, 4))
-        assert (poisson(KEY, 3, neurons, 4, mean) == wanted).all()
+        assert (poisson(KEY, 2**32 + 3, np.arange(20_000), 4, mean) == stats.poisson(mean).ppf(u)).all()
+
+
+def test_neighbours_that_share_a_draw_are_independent():
+    counts = poisson(KEY, np.arange(200_000)[:, None], np.arange(8), 2, 1.6)
+    together = np.corrcoef(counts.T)[np.triu_indices(8, 1)]
+    assert np.abs(together).max() < 5 / math.sqrt(len(counts))
 
 
 def test_draws_do_not_depend_on_the_shape_of_the_question():
@@ -151,7 +165,7 @@ def test_draws_do_not_depend_on_the_shape_of_the_question():
 DIGESTS = {
     "rand": "af53a8df74cb5155",
     "randn": "8dab423bdb9aaa25",
-    "poisson": "8317b0e0871a3316",
+    "poisson": "5a316b8a4c7480d1",
 }
 
 
@@ -178,7 +192,13 @@ void all_poisson(ptrdiff_t n, const double *mean, double *out) {
     for (ptrdiff_t j = 0; j < n; j++) out[j] = nc_poisson(77, INT64_C(1) << 33, 40 + j, 5, mean[j]);
 }
 void all_poisson_fill(ptrdiff_t n, const double *mean, double *out) {
-    nc_poisson_fill(n, 77, INT64_C(1) << 33, 40, 5, mean, out);
+    nc_counts kept = {0};
+    nc_poisson_fill(n, 77, INT64_C(1) << 33, 40, 5, mean, out, &kept);
+}
+void all_poisson_alike(ptrdiff_t n, const double *mean, double *out) {
+    nc_counts kept = {0};
+    for (ptrdiff_t at = 0, size = 1; at < n; at += size, size = size % 300 + 1)
+        nc_poisson_fill(n - at < size ? n - at : size, 77, INT64_C(1) << 33, 40 + at, 5, mean, out + at, &kept);
 }
 """
 
@@ -196,3 +216,14 @@ def test_same_bits_with_every_instruction_set(compile_c, flags):
         pointers = (ctypes.c_void_p(array.ctypes.data) for array in (mean, out))
         getattr(library, f"all_{name}")(ctypes.c_ssize_t(mean.size), *pointers)
         assert out.tobytes() == wanted.tobytes(), name
+
+
+@pytest.mark.parametrize("flags", [["-O0"], ["-O3", "-march=x86-64-v3"], ["-O3", "-march=x86-64-v4"]], ids=" ".join)
+@pytest.mark.parametrize("mean", [1e-5, 0.1, 1.6, 2.9, 31.9, 32.0, 1e5, 0.0])
+def test_counts_of_one_mean_are_the_same_together(compile_c, mean, flags):
+    """Coarse bits equal a sum once in some thousand neurons: 200,000 meet every such case."""
+    library = compile_c(SOURCE, "-std=c99", *flags)
+    n = 200_000
+    means, out = np.full(n, mean), np.empty(n)
+    library.all_poisson_alike(ctypes.c_ssize_t(n), *(ctypes.c_void_p(array.ctypes.data) for array in (means, out)))
+    assert out.tobytes() == poisson(77, 2**33, 40 + np.arange(n), 5, mean).tobytes()

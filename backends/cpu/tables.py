@@ -1,0 +1,173 @@
+"""Listed synapses as the kernel wants them: a table for all projections that can be delivered together (`Engine.add_table`)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurocomp.backends.cpu.layout import delays_of, grid_units
+from neurocomp.ir.network import Network, Projection
+from neurocomp.ir.patterns import Drawn, DrawnDelays
+from neurocomp.kernels.rows import count_rows, place_rows
+
+REACH = 1 << 16  # accumulators that 16 bits can name
+MOST = (1 << 32) - 1  # synapses that 32 bits can count
+INT16 = range(-(1 << 15), 1 << 15)
+
+Counts = NDArray[np.uint32]
+Window = dict[str, Any]  # of `Engine.add_table`
+Place = tuple[int, int, int]  # a thread's neurons lo .. hi of a population, and where their accumulators begin
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A projection of listed synapses. number: the engine's. places: of its targets, by thread. slot: of its receptor."""
+
+    number: int
+    projection: Projection
+    exponent: int
+    places: Sequence[Place]
+    slot: int
+
+    def span(self, thread: int) -> tuple[int, int]:
+        """The accumulators its synapses can reach."""
+        lo, hi, first = self.places[thread]
+        begin = first + self.slot * (hi - lo)
+        return begin, begin + hi - lo
+
+
+class Piece(NamedTuple):
+    """Synapses, as many as there is room for: sources, delays or one, targets, weights in grid units or one."""
+
+    pre: NDArray[np.int32]
+    delays: NDArray[np.int32]
+    post: NDArray[np.int32]
+    units: NDArray[np.int32]
+
+
+def pieces(listed: Listed) -> Iterator[Piece]:
+    """The synapses of a projection; those of a pattern were never all in memory."""
+    connectivity, delay = listed.projection.connectivity, listed.projection.delay
+    if isinstance(connectivity, Drawn):
+        for piece in connectivity.pieces():
+            later = delay.offset if isinstance(delay, DrawnDelays) else delay
+            delays = np.array([later], np.int32) if piece.delays is None else piece.delays + np.int32(later)
+            yield Piece(piece.pre, delays, piece.post, grid_units(piece.weights, listed.exponent))
+        return
+    pre, post = connectivity.synapses()
+    delays = np.ravel(delay).astype(np.int32)
+    units = grid_units(connectivity.values(), listed.exponent)
+    yield Piece(pre.astype(np.int32), delays, post.astype(np.int32), units)
+
+
+def together(net: Network, all_listed: Sequence[Listed]) -> list[list[Listed]]:
+    """The projections that can share a table: of one source, onto targets of one lag and one accumulator width."""
+    groups: dict[Any, list[Listed]] = {}  # sums that are shifted stay alone, and so do a second projection's onto a target
+    for listed in all_listed:
+        projection = listed.projection
+        post = net.populations[projection.post]
+        assert post.grid is not None
+        key = (projection.pre, post.lag, post.grid.bits, listed.number if projection.shift else -1)
+        again = sum(x.projection.post == projection.post and x.slot == listed.slot for x in groups.get((*key, 0), []))
+        groups.setdefault((*key, again), []).append(listed)
+    return [*groups.values()]
+
+
+def table(members: Sequence[Listed], threads: int) -> tuple[list[int], NDArray[np.int64], list[list[Window]], int | None]:
+    """(members, delays, windows, shared weight) of `Engine.add_table`."""
+    spans = [_units(x) for x in members if len(x.projection.connectivity)]
+    low, high = min((x[0] for x in spans), default=0), max((x[1] for x in spans), default=0)
+    kind = "shared" if low == high else "packed" if low in INT16 and high in INT16 else "split"
+    possible = np.unique(np.concatenate([delays_of(x.projection) for x in members]))
+    ranges = [_windows(members, k) for k in range(threads)]
+    counts = [[_counted(members, k, span, possible) for span in ranges[k]] for k in range(threads)]
+    used = np.any([_by_delay(x, possible).any(axis=0) for part in counts for x in part], axis=0)
+    used[0] |= not used.any()
+    delays = possible[used]
+    windows = [
+        [
+            _window(members, k, span, delays, _by_delay(x, possible)[:, used], kind)
+            for span, x in zip(ranges[k], part, strict=True)
+        ]
+        for k, part in enumerate(counts)
+    ]
+    return [x.number for x in members], delays, windows, low if kind == "shared" else None
+
+
+def _by_delay(counts: Counts, delays: NDArray[np.int64]) -> Counts:
+    return counts[1:].reshape(-1, len(delays))
+
+
+def _units(listed: Listed) -> tuple[int, int]:
+    """What no weight is below or above, in grid units."""
+    connectivity = listed.projection.connectivity
+    if isinstance(connectivity, Drawn) and not connectivity.same:
+        low, high = np.ldexp(connectivity.weight_span, -listed.exponent)
+        return math.floor(low), math.ceil(high)
+    values = connectivity.piece(0).weights if isinstance(connectivity, Drawn) else connectivity.values()
+    units = grid_units(values, listed.exponent)
+    return int(units.min()), int(units.max())
+
+
+def _windows(members: Sequence[Listed], thread: int) -> list[tuple[int, int]]:
+    """Ranges of equal size, of at most REACH accumulators each, that cover those of all members."""
+    spans = [x.span(thread) for x in members]
+    begin, end = min(x[0] for x in spans), max(x[1] for x in spans)
+    count = math.ceil((end - begin) / REACH)  # 0 where the thread owns none of the targets
+    edges = [begin + (end - begin) * k // max(count, 1) for k in range(count + 1)]
+    return list(pairwise(edges))
+
+
+def _slots(delays: NDArray[np.int64]) -> NDArray[np.int32]:
+    """The number of each delay."""
+    slots = np.zeros(int(delays[-1]) + 1, np.int32)
+    slots[delays] = np.arange(len(delays), dtype=np.int32)
+    return slots
+
+
+def _counted(members: Sequence[Listed], thread: int, span: tuple[int, int], delays: NDArray[np.int64]) -> Counts:
+    """(1 + sources x delays,) how many synapses each row has onto accumulators span[0] .. span[1] of a thread, after a 0."""
+    counts = np.zeros(members[0].projection.connectivity.n_pre * len(delays) + 1, np.uint32)
+    slots = _slots(delays)
+    for listed in members:
+        lo, hi, _ = _targets(listed, thread, *span)
+        for piece in pieces(listed) if lo < hi else ():
+            count_rows(counts, piece.pre, slots[piece.delays], piece.post, lo, hi, len(delays))
+    return counts
+
+
+def _window(
+    members: Sequence[Listed], thread: int, span: tuple[int, int], delays: NDArray[np.int64], counts: Counts, kind: str
+) -> Window:
+    """The synapses of all members onto accumulators span[0] .. span[1] of a thread. counts: of each row."""
+    segments = np.zeros(counts.size + 1, np.uint32)
+    np.cumsum(counts.ravel(), out=segments[1:])
+    total = int(counts.sum(dtype=np.int64))
+    if total > MOST:
+        raise MemoryError(f"{total} synapses of '{members[0].projection.pre}' onto one thread exceed 2^32; use more threads")
+    next_free = segments[:-1].copy()
+    packed = np.empty(total if kind == "packed" else 0, np.uint32)
+    targets = np.empty(0 if kind == "packed" else total, np.uint16)
+    values = np.empty(total if kind == "split" else 0, np.int32)
+    slots = _slots(delays)
+    for listed in members:
+        lo, hi, shift = _targets(listed, thread, *span)
+        for piece in pieces(listed) if lo < hi else ():
+            where = (lo, hi, shift, len(delays), packed, targets, values)
+            place_rows(next_free, piece.pre, slots[piece.delays], piece.post, piece.units, *where)
+    stored: Window = {"packed": packed} if kind == "packed" else {"targets": targets}
+    stored |= {"values": values} if kind == "split" else {}
+    return {"base": span[0], "size": span[1] - span[0], "segments": segments, **stored}
+
+
+def _targets(listed: Listed, thread: int, base: int, end: int) -> tuple[int, int, int]:
+    """The targets lo .. hi of a projection that a window holds, and what leads from one to its place in the window."""
+    lo, hi, _ = listed.places[thread]
+    begin = listed.span(thread)[0]
+    return max(lo, lo + base - begin), min(hi, lo + end - begin), begin - lo - base
