@@ -1,7 +1,8 @@
-"""The cortical microcircuit of Potjans & Diesmann (2014, doi:10.1093/cercor/bhs358): 77,169 neurons, 299 million synapses, dt 0.1 ms.
+"""The cortical microcircuit of Potjans & Diesmann (2014, doi:10.1093/cercor/bhs358): 77,169 neurons, 299 million synapses.
 
-Everything of the published model: numbers, weights and delays drawn, Poisson drive for every neuron. Prints what building costs,
-seconds per biological second, rates and irregularity beside the published ones, and the floor of the machine in the same run.
+Everything of the published model at dt = 0.1 ms: numbers, weights and delays drawn, a Poisson drive for every neuron. Prints
+what building costs, seconds per biological second, rates and irregularity beside the published ones, and in the same run what
+the machine can do: adding words of 16-bit targets and weights from rows as long at random places, and two processes at once.
 
 Run: python benchmarks/microcircuit.py [--scale 0.1] [--threads 1 2] [--seconds 1]
 """
@@ -41,11 +42,19 @@ Cell = nc.NeuronModel(
     parameters={
         **dict.fromkeys(("tau_mem", "tau_syn"), "s"),
         **dict.fromkeys(("v_leak", "v_threshold", "v_reset"), "V"),
-        **{"c_m": "F", "w_ext": "A", "rate": "Hz", "i_offset": "A"},
+        **dict.fromkeys(("w_ext", "i_offset"), "A"),
+        "c_m": "F",
+        "rate": "Hz",
     },
     defaults={
-        **{"tau_mem": 10e-3, "tau_syn": 0.5e-3, "v_leak": -65e-3, "v_threshold": -50e-3, "v_reset": -65e-3, "c_m": 250e-12},
-        **{"w_ext": WEIGHT, "i_offset": 0.0},
+        "tau_mem": 10e-3,
+        "tau_syn": 0.5e-3,
+        "v_leak": -65e-3,
+        "v_threshold": -50e-3,
+        "v_reset": -65e-3,
+        "c_m": 250e-12,
+        "w_ext": WEIGHT,
+        "i_offset": 0.0,
     },
     equations="""
         di/dt = -i / tau_syn

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+HALF = 16  # bits of a target that stands alone
 PART = 1 << 20  # synapses that are looked at together
 
 
@@ -51,14 +52,15 @@ def check_taps(name: str, taps: tuple[Any, Any], size: int, kernel: int, out: in
         raise ValueError(f"{name} leave the kernel or the output")
 
 
-def check_window(window: dict[str, Any], rows: int, owners: NDArray[np.uint16], nobody: int, shared: bool, reach: int) -> None:
+def check_window(window: dict[str, Any], rows: int, owners: NDArray[np.uint16], nobody: int, shared: bool, bits: int) -> None:
     """A window of a table, see `Engine.add_table`. owners: the member that each accumulator belongs to, or `nobody`."""
     base, size, segments = window["base"], window["size"], window["segments"]
+    packed = "packed" in window
+    reach = 1 << (bits if packed else HALF)
     if not 0 <= base <= base + size <= len(owners) or size > reach:
         raise ValueError(
             f"a window of {size} accumulators from {base} leaves the thread's {len(owners)}, or its reach of {reach}"
         )
-    packed = "packed" in window
     kept = {"packed"} if packed else {"targets"} if shared else {"targets", "values"}
     if {*window} != {"base", "size", "segments", *kept} or (packed and shared):
         raise ValueError("synapses are packed, or have targets and values, or have targets and share one value")
@@ -72,7 +74,7 @@ def check_window(window: dict[str, Any], rows: int, owners: NDArray[np.uint16], 
         check_array("values", window["values"], np.int32, (total,))
     reached = owners[base : base + size] != nobody
     for begin in range(0, total, PART):
-        part = targets[begin : begin + PART] & 0xFFFF
+        part = targets[begin : begin + PART] & (reach - 1)
         if part.max() >= size or not reached[part].all():
             raise ValueError(f"targets leave the window's {size} accumulators, or those of the table's projections")
 

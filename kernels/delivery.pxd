@@ -22,16 +22,16 @@ cdef struct Patches:           # a convolution; the taps of one axis say which o
     const int32_t* weights     # (input channel, kernel row, kernel column, output channel of the group) grid units
 
 cdef enum:
-    PACKED = 0                 # how a window stores a synapse: target and 16-bit weight in one word
+    PACKED = 0                 # how a window stores a synapse: target and weight in one word
     SPLIT = 1                  # target, and 32-bit weight
     SHARED = 2                 # target only, as all have one weight
-    REACH = 65536              # accumulators a window can address
+    HALF = 16                  # bits of a target where it stands alone
 
 cdef struct Window:            # listed synapses of one source onto neighbouring accumulators of one thread
     int64_t base               # the first of them
     int64_t size               # how many
     const uint32_t* segments   # the synapses of row (pre, delay) are segments[row] .. segments[row + 1]
-    const uint32_t* packed     # target - base in the lower half, weight in the upper
+    const uint32_t* packed     # target - base in the lower bits, as many as the table says, weight in the upper
     const uint16_t* targets    # target - base
     const int32_t* values      # weights in grid units
 
@@ -41,7 +41,7 @@ cdef struct Segment:           # the synapses one spike reaches over one delay
     int32_t payload
 
 cdef void add_segments(
-    acc_t* acc, const Window* window, int kind, int32_t shared, const Segment* list, int64_t count, bint graded
+    acc_t* acc, const Window* window, int kind, int bits, int32_t shared, const Segment* list, int64_t count, bint graded
 ) noexcept nogil
 
 cdef int64_t add_rows(

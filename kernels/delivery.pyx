@@ -31,11 +31,11 @@ cdef inline void fetch_segment(const Window* window, int kind, const Segment* se
 
 
 cdef void add_segments(
-    acc_t* acc, const Window* window, int kind, int32_t shared, const Segment* list, int64_t count, bint graded
+    acc_t* acc, const Window* window, int kind, int bits, int32_t shared, const Segment* list, int64_t count, bint graded
 ) noexcept nogil:
     """Listed synapses, `count` segments of them; acc is the thread's."""
     cdef int64_t i, j
-    cdef uint32_t word
+    cdef uint32_t word, mask = (<uint32_t>1 << bits) - 1
     cdef acc_t factor
     cdef acc_t* to = acc + window.base
     cdef const Segment* segment
@@ -56,11 +56,11 @@ cdef void add_segments(
         elif kind == PACKED and not graded:
             for j in range(segment.begin, segment.end):
                 word = packed[j]
-                to[word & 0xffff] += <int32_t>word >> 16
+                to[word & mask] += <int32_t>word >> bits
         elif kind == PACKED:
             for j in range(segment.begin, segment.end):
                 word = packed[j]
-                to[word & 0xffff] += (<int32_t>word >> 16) * factor
+                to[word & mask] += (<int32_t>word >> bits) * factor
         elif not graded:
             for j in range(segment.begin, segment.end):
                 to[targets[j]] += values[j]

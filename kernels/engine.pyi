@@ -32,7 +32,12 @@ class Engine:
         self, pre: int, post: int, delays: NDArray[int64], shift: int, row_lengths: NDArray[int64], receptor: int = 0
     ) -> int: ...
     def add_table(
-        self, members: list[int], delays: NDArray[int64], windows: list[list[dict[str, Any]]], shared: int | None = None
+        self,
+        members: list[int],
+        delays: NDArray[int64],
+        windows: list[list[dict[str, Any]]],
+        shared: int | None = None,
+        bits: int = 16,
     ) -> None: ...
     def add_dense(
         self,

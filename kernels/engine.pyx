@@ -14,7 +14,7 @@ from neurocomp.kernels.loop cimport (
 )
 
 from neurocomp.kernels.checks import check_array, check_block, check_input, check_taps, check_window
-from neurocomp.kernels.delivery cimport PACKED, REACH, SHARED, SPLIT, Window
+from neurocomp.kernels.delivery cimport HALF, PACKED, SHARED, SPLIT, Window
 from neurocomp.kernels.learning cimport NC_TRACES, Block, Learning, nc_engine_events, nc_learning, nc_rule
 from neurocomp.kernels.loihi cimport NC_DRAWS, fill_engine
 
@@ -255,18 +255,20 @@ cdef class Engine:
         self.loop.n_projections += 1
         return self.loop.n_projections - 1
 
-    def add_table(self, list members, const int64_t[::1] delays, list windows, shared=None):
+    def add_table(self, list members, const int64_t[::1] delays, list windows, shared=None, int bits=HALF):
         """Add the synapses of listed projections that have one source, one shift, targets of one lag and of one accumulator width.
 
-        members: their numbers. windows: per thread a list of dicts, each the synapses onto `size` <= 65536 of the thread's accumulators
-        from number `base` on: `segments` ((n_pre * n_delays + 1,) uint32 offsets by source neuron, then delay), and either `packed`
-        ((k,) uint32: accumulator - base in the lower half, weight in the upper), or `targets` ((k,) uint16) and, unless one
-        `shared` weight is given for all, `values` ((k,) int32). Weights are in grid units.
+        members: their numbers. windows: per thread a list of dicts, each the synapses onto `size` of the thread's accumulators from
+        number `base` on: `segments` ((n_pre * n_delays + 1,) uint32 offsets by source neuron, then delay), and either `packed` ((k,)
+        uint32: accumulator - base in the lower `bits` bits, weight in the upper), or `targets` ((k,) uint16) and, unless one `shared`
+        weight is given for all, `values` ((k,) int32). Weights are in grid units.
         """
         cdef int k, w
         cdef Table* table
         if not members or len(windows) != self.loop.threads:
             raise ValueError(f"a table has members, and windows for {self.loop.threads} threads")
+        if not 1 <= bits <= 31:
+            raise ValueError(f"bits of a target must be 1..31, not {bits}")
         self.loop.tables = <Table*>_grown(self.loop.tables, (self.loop.n_tables + 1) * sizeof(Table))
         table = &self.loop.tables[self.loop.n_tables]
         memset(table, 0, sizeof(Table))
@@ -276,6 +278,7 @@ cdef class Engine:
         if len(kinds) > 1:
             raise ValueError("all windows of a table store synapses the same way")
         table.kind, table.shared, table.n_delays = kinds.pop() if kinds else PACKED, shared or 0, <int>delays.shape[0]
+        table.bits = bits
         for d in delays:
             if not 1 <= d <= self.loop.nodes[table.pre].longest:
                 raise ValueError(f"delay {d} is not one of the table's projections")
@@ -284,7 +287,7 @@ cdef class Engine:
         owners = [self._owners(table, members, k) for k in range(self.loop.threads)]
         for k, part in enumerate(windows):
             for window in part:
-                check_window(window, rows, owners[k], len(members), shared is not None, REACH)
+                check_window(window, rows, owners[k], len(members), shared is not None, bits)
         before = self.held
         table.delays = <const int64_t*>self._hold(np.array(delays, np.int64))
         for k, part in enumerate(windows):

@@ -110,6 +110,7 @@ cdef struct Table:             # the listed synapses of one source, onto all tar
     int pre
     bint wide                  # whether its accumulators are int64
     int kind                   # of its windows: PACKED, SPLIT or SHARED
+    int bits                   # of a target, where kind is PACKED
     int shift
     int n_delays
     const int64_t* delays      # n_delays machine steps, ascending

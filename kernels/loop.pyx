@@ -181,9 +181,9 @@ cdef inline void add_listed(
 ) noexcept nogil:
     cdef void* to = loop.scratch[table.wide][k] if table.shift else loop.acc[table.wide][k]
     if table.wide:
-        add_segments(<int64_t*>to, window, table.kind, table.shared, list, count, graded)
+        add_segments(<int64_t*>to, window, table.kind, table.bits, table.shared, list, count, graded)
     else:
-        add_segments(<int32_t*>to, window, table.kind, table.shared, list, count, graded)
+        add_segments(<int32_t*>to, window, table.kind, table.bits, table.shared, list, count, graded)
 
 
 cdef void shift_sums(Loop* loop, Table* table, Window* window, int k) noexcept nogil:
@@ -379,8 +379,8 @@ cdef void count_pending(Loop* loop, const Table* table, int64_t end, int64_t* pe
                         for w in range(table.n_windows[k]):
                             window = &table.windows[k][w]
                             for j in range(window.segments[row], window.segments[row + 1]):
-                                pending[table.owners[k][window.base + target_of(window, table.kind, j)]] += 1
+                                pending[table.owners[k][window.base + target_of(window, table, j)]] += 1
 
 
-cdef inline int64_t target_of(const Window* window, int kind, uint32_t j) noexcept nogil:
-    return window.packed[j] & 0xffff if kind == PACKED else window.targets[j]
+cdef inline int64_t target_of(const Window* window, const Table* table, uint32_t j) noexcept nogil:
+    return window.packed[j] & ((<uint32_t>1 << table.bits) - 1) if table.kind == PACKED else window.targets[j]

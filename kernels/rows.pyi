@@ -14,6 +14,7 @@ def place_rows(
     hi: int,
     shift: int,
     n_delays: int,
+    bits: int,
     packed: NDArray[uint32],
     targets: NDArray[uint16],
     values: NDArray[int32],

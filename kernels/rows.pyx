@@ -23,11 +23,11 @@ def count_rows(
 
 def place_rows(
     uint32_t[::1] next_free, const int32_t[::1] pre, const int32_t[::1] slot, const int32_t[::1] post, const int32_t[::1] units,
-    int32_t lo, int32_t hi, int64_t shift, int64_t n_delays, uint32_t[::1] packed, uint16_t[::1] targets, int32_t[::1] values
+    int32_t lo, int32_t hi, int64_t shift, int64_t n_delays, int bits, uint32_t[::1] packed, uint16_t[::1] targets, int32_t[::1] values
 ):
     """Put the synapses onto targets lo .. hi at the next free places of their rows.
 
-    shift: from a target to its accumulator in the window. units: weight of each, or one for all. Fills `packed`, or where that is
+    shift: from a target to its accumulator in the window. bits: of that. units: weight of each, or one for all. Fills `packed`, or where that is
     empty `targets` and, unless it is empty, `values`.
     """
     cdef int64_t i, row, to, at, same = slot.shape[0] == 1, one = units.shape[0] == 1
@@ -36,12 +36,12 @@ def place_rows(
         if lo <= post[i] < hi:
             row = pre[i] * n_delays + slot[0 if same else i]
             to = post[i] + shift
-            if not 0 <= row < next_free.shape[0] or not 0 <= to < 65536 or next_free[row] >= room:
+            if not 0 <= row < next_free.shape[0] or not 0 <= to < (<int64_t>1 << bits) or next_free[row] >= room:
                 raise ValueError(f"synapse {i} of a piece does not fit")
             at = next_free[row]
             next_free[row] += 1
             if packed.shape[0]:
-                packed[at] = <uint32_t>to | <uint32_t>units[0 if one else i] << 16
+                packed[at] = <uint32_t>to | <uint32_t>units[0 if one else i] << bits
                 continue
             targets[at] = <uint16_t>to
             if values.shape[0]:

@@ -16,9 +16,9 @@ from neurocomp.ir.network import Network, Projection
 from neurocomp.ir.patterns import Drawn, DrawnDelays
 from neurocomp.kernels.rows import count_rows, place_rows
 
-REACH = 1 << 16  # accumulators that 16 bits can name
+HALF = 16  # bits of a target that stands alone
+MOST_BITS = 17  # of a target beside its weight: as many accumulators as half of a second cache of 1 MB holds
 MOST = (1 << 32) - 1  # synapses that 32 bits can count
-INT16 = range(-(1 << 15), 1 << 15)
 
 Counts = NDArray[np.uint32]
 Window = dict[str, Any]  # of `Engine.add_table`
@@ -79,25 +79,40 @@ def together(net: Network, all_listed: Sequence[Listed]) -> list[list[Listed]]:
     return [*groups.values()]
 
 
-def table(members: Sequence[Listed], threads: int) -> tuple[list[int], NDArray[np.int64], list[list[Window]], int | None]:
-    """(members, delays, windows, shared weight) of `Engine.add_table`."""
-    spans = [_units(x) for x in members if len(x.projection.connectivity)]
-    low, high = min((x[0] for x in spans), default=0), max((x[1] for x in spans), default=0)
-    kind = "shared" if low == high else "packed" if low in INT16 and high in INT16 else "split"
+def table(members: Sequence[Listed], threads: int) -> tuple[list[int], NDArray[np.int64], list[list[Window]], int | None, int]:
+    """(members, delays, windows, shared weight, bits of a target) of `Engine.add_table`."""
+    form = _form(members)
     possible = np.unique(np.concatenate([delays_of(x.projection) for x in members]))
-    ranges = [_windows(members, k) for k in range(threads)]
+    ranges = [_windows(members, k, 1 << form.bits) for k in range(threads)]
     counts = [[_counted(members, k, span, possible) for span in ranges[k]] for k in range(threads)]
     used = np.any([_by_delay(x, possible).any(axis=0) for part in counts for x in part], axis=0)
     used[0] |= not used.any()
     delays = possible[used]
     windows = [
         [
-            _window(members, k, span, delays, _by_delay(x, possible)[:, used], kind)
+            _window(members, k, span, delays, _by_delay(x, possible)[:, used], form)
             for span, x in zip(ranges[k], part, strict=True)
         ]
         for k, part in enumerate(counts)
     ]
-    return [x.number for x in members], delays, windows, low if kind == "shared" else None
+    return [x.number for x in members], delays, windows, form.shared, form.bits
+
+
+class Form(NamedTuple):
+    """How a table stores synapses. shared: the weight of all, or None. bits: of a target. packed: with its weight in a word."""
+
+    shared: int | None
+    bits: int
+    packed: bool
+
+
+def _form(members: Sequence[Listed]) -> Form:
+    spans = [_units(x) for x in members if len(x.projection.connectivity)]
+    low, high = min((x[0] for x in spans), default=0), max((x[1] for x in spans), default=0)
+    if low == high:
+        return Form(low, HALF, False)
+    of_weight = 1 + max(high.bit_length(), (-low - 1).bit_length() if low < 0 else 0)
+    return Form(None, min(32 - of_weight, MOST_BITS), True) if of_weight <= 32 - HALF else Form(None, HALF, False)
 
 
 def _by_delay(counts: Counts, delays: NDArray[np.int64]) -> Counts:
@@ -115,11 +130,11 @@ def _units(listed: Listed) -> tuple[int, int]:
     return int(units.min()), int(units.max())
 
 
-def _windows(members: Sequence[Listed], thread: int) -> list[tuple[int, int]]:
-    """Ranges of equal size, of at most REACH accumulators each, that cover those of all members."""
+def _windows(members: Sequence[Listed], thread: int, reach: int) -> list[tuple[int, int]]:
+    """Ranges of equal size, of at most `reach` accumulators each, that cover those of all members."""
     spans = [x.span(thread) for x in members]
     begin, end = min(x[0] for x in spans), max(x[1] for x in spans)
-    count = math.ceil((end - begin) / REACH)  # 0 where the thread owns none of the targets
+    count = math.ceil((end - begin) / reach)  # 0 where the thread owns none of the targets
     edges = [begin + (end - begin) * k // max(count, 1) for k in range(count + 1)]
     return list(pairwise(edges))
 
@@ -143,7 +158,7 @@ def _counted(members: Sequence[Listed], thread: int, span: tuple[int, int], dela
 
 
 def _window(
-    members: Sequence[Listed], thread: int, span: tuple[int, int], delays: NDArray[np.int64], counts: Counts, kind: str
+    members: Sequence[Listed], thread: int, span: tuple[int, int], delays: NDArray[np.int64], counts: Counts, form: Form
 ) -> Window:
     """The synapses of all members onto accumulators span[0] .. span[1] of a thread. counts: of each row."""
     segments = np.zeros(counts.size + 1, np.uint32)
@@ -152,17 +167,17 @@ def _window(
     if total > MOST:
         raise MemoryError(f"{total} synapses of '{members[0].projection.pre}' onto one thread exceed 2^32; use more threads")
     next_free = segments[:-1].copy()
-    packed = np.empty(total if kind == "packed" else 0, np.uint32)
-    targets = np.empty(0 if kind == "packed" else total, np.uint16)
-    values = np.empty(total if kind == "split" else 0, np.int32)
+    packed = np.empty(total if form.packed else 0, np.uint32)
+    targets = np.empty(0 if form.packed else total, np.uint16)
+    values = np.empty(0 if form.packed or form.shared is not None else total, np.int32)
     slots = _slots(delays)
     for listed in members:
         lo, hi, shift = _targets(listed, thread, *span)
         for piece in pieces(listed) if lo < hi else ():
-            where = (lo, hi, shift, len(delays), packed, targets, values)
+            where = (lo, hi, shift, len(delays), form.bits, packed, targets, values)
             place_rows(next_free, piece.pre, slots[piece.delays], piece.post, piece.units, *where)
-    stored: Window = {"packed": packed} if kind == "packed" else {"targets": targets}
-    stored |= {"values": values} if kind == "split" else {}
+    stored: Window = {"packed": packed} if form.packed else {"targets": targets}
+    stored |= {"values": values} if form.shared is None and not form.packed else {}
     return {"base": span[0], "size": span[1] - span[0], "segments": segments, **stored}
 
 

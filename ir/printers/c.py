@@ -126,7 +126,7 @@ def c_function(form: StepForm, name: str) -> str:
 
 
 def _known_ahead(form: StepForm) -> dict[int, Expr]:
-    """site -> mean of every Poisson count whose mean is known before the loop.
+    """By site, the mean of every Poisson count whose mean is known before the loop.
 
     They are drawn for many neurons at once, several times as fast as one by one.
     """

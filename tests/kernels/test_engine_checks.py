@@ -274,7 +274,7 @@ def test_tables_that_cannot_be(options):
 
 @pytest.mark.parametrize(("one", "shared"), [(window(), None), (packed(5 << 16, 1 | 6 << 16), None), (without("values"), 5)])
 def test_tables_that_can_be(one, shared):
-    engine, x, p, state = fresh = nodes()
+    engine, x, p, _ = nodes()
     engine.add_sparse(x, p, i64(1, 2), 0, i64(1, 1, 0))
     engine.add_table([0], i64(2), [[one]], shared)
     trace = np.empty((4, 2))
