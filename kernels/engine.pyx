@@ -16,7 +16,7 @@ from neurocomp.kernels.loop cimport (
 from neurocomp.kernels.checks import check_array, check_block, check_input, check_taps, check_window
 from neurocomp.kernels.delivery cimport HALF, PACKED, SHARED, SPLIT, Window
 from neurocomp.kernels.learning cimport NC_TRACES, Block, Learning, nc_engine_events, nc_learning, nc_rule
-from neurocomp.kernels.loihi cimport NC_DRAWS, fill_engine
+from neurocomp.kernels.loihi cimport fill_engine, take_draws
 
 FIRST_LEVEL = 24 * 1024  # bytes of the first cache that one chunk of neurons may fill
 
@@ -706,15 +706,10 @@ cdef class Engine:
     def _prepare_draws(self, int64_t steps, draws):
         """Give every engine the random numbers of its steps in this run."""
         cdef int i, k
-        cdef Block* block
         for i in range(self.loop.n_projections):
+            last = self.loop.now + steps - 1 + self.loop.nodes[self.loop.projections[i].post].lag
             for k in range(self.loop.threads if self.loop.projections[i].kind == PLASTIC else 0):
-                block = &self.loop.projections[i].learning.blocks[k]
-                if block.engine.n_products:
-                    block.engine.drawn = block.engine.time[0]
-                    last = self.loop.now + steps - 1 + self.loop.nodes[self.loop.projections[i].post].lag
-                    check_array("draws", draws.get(i, np.zeros(0)), np.float64, (last - block.engine.drawn, NC_DRAWS))
-                    block.engine.draws = <const double*><uintptr_t>draws[i].__array_interface__["data"][0]
+                take_draws(&self.loop.projections[i].learning.blocks[k].engine, draws.get(i), last)
 
     def _take_log(self, int index):
         """Recorded (times, ids, payloads or None) of a node, sorted by time, then neuron; the log is emptied."""

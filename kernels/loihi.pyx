@@ -4,6 +4,7 @@ import numpy as np
 
 from libc.stdint cimport int64_t, uint8_t, uintptr_t
 
+from neurocomp.kernels.checks import check_array
 from neurocomp.kernels.learning cimport Block, nc_engine, nc_engine_factor, nc_engine_product
 from neurocomp.kernels.loop cimport Loop, Node, Projection
 
@@ -12,6 +13,7 @@ cdef extern from "loihi.h" nogil:
         NC_PRE
         NC_POST
         NC_VALUES
+        NC_DRAWS
         NC_PRE_DECAY
         NC_PRE_IMPULSE
         NC_POST_AGAIN
@@ -43,9 +45,7 @@ cdef fill_engine(nc_engine* engine, dict given, int64_t rows, int64_t lo, int64_
     shapes = {"whole": (traces, NC_VALUES), "fraction": (traces, NC_VALUES), "impulse": (traces,), "chance": (traces,)}
     for name, dtype in {**wanted, "products": np.int32, "factors": np.int32}.items():
         shape = {**shapes, "products": (len(products), 7), "factors": (len(factors), 4)}[name]
-        array = given[name]
-        if array.dtype != dtype or array.shape != shape or not array.flags.c_contiguous:
-            raise ValueError(f"{name} must be a contiguous {np.dtype(dtype).name} array of shape {shape}")
+        check_array(name, given[name], dtype, shape)
     _check_numbers(products, factors, given["whole"], given["impulse"])
     memory = [
         np.zeros((epoch + 1, NC_PRE, rows), np.uint8), np.zeros((epoch + 1, NC_POST, hi - lo), np.uint8),
@@ -60,6 +60,15 @@ cdef fill_engine(nc_engine* engine, dict given, int64_t rows, int64_t lo, int64_
     engine.pre_last, engine.post_last = <uint8_t*>_at(memory[2]), <uint8_t*>_at(memory[3])
     engine.time = <int64_t*>_at(memory[4])
     return [given[name] for name in (*wanted, "products", "factors")], memory
+
+
+cdef take_draws(nc_engine* engine, draws, int64_t last):
+    """The random numbers of an engine's steps up to number `last`, (steps, 6) float64; None where there is no engine."""
+    if not engine.n_products:
+        return
+    engine.drawn = engine.time[0]
+    check_array("draws", np.zeros(0) if draws is None else draws, np.float64, (last - engine.drawn, NC_DRAWS))
+    engine.draws = <const double*>_at(draws)
 
 
 def _check_numbers(products, factors, whole, impulse):
