@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from neurocomp.ir.expressions import Assign
 from neurocomp.ir.network import Projection
-from neurocomp.ir.plasticity.form import rate_of
+from neurocomp.ir.plasticity.form import LearningProgram, rate_of
 from neurocomp.ir.printers.numpy import numpy_assignments
 from neurocomp.kernels.functions import TABLE
 
@@ -41,23 +41,33 @@ class Decaying:
         self.since[which] = t
 
 
-class PlasticSynapses:
+class ListedSynapses:
+    """The synapses of one projection in the connectivity's order. start: (k,) initial weights. slot: number of the delay."""
+
+    def __init__(self, projection: Projection) -> None:
+        connectivity = projection.connectivity
+        self.n_post = connectivity.n_post
+        self.pre, self.post = connectivity.synapses()
+        self.start = np.array(connectivity.values(), np.float64)
+        delays = np.broadcast_to(np.ravel(projection.delay), self.start.shape)
+        self.delays, slot = np.unique(delays, return_inverse=True)
+        self.slot = slot.reshape(-1)
+        self.row = self.slot * connectivity.n_pre + self.pre
+        self.rows = len(self.delays) * connectivity.n_pre
+
+
+class PlasticSynapses(ListedSynapses):
     """The weights of one projection, and everything its rule remembers.
 
     exponent: of the population's grid. weights: (k,) float64, one a synapse in the connectivity's order.
     """
 
     def __init__(self, projection: Projection, exponent: int) -> None:
-        assert projection.learning is not None
-        connectivity, form = projection.connectivity, projection.learning.form
-        self.form, self.exponent, self.n_post = form, exponent, connectivity.n_post
+        super().__init__(projection)
+        assert isinstance(projection.learning, LearningProgram)
+        form = projection.learning.form
+        self.form, self.exponent = form, exponent
         self.constants = dict(projection.learning.constants)
-        self.pre, self.post = connectivity.synapses()
-        self.start = np.array(connectivity.values(), np.float64)
-        delays = np.broadcast_to(np.ravel(projection.delay), self.start.shape)
-        self.delays, slot = np.unique(delays, return_inverse=True)
-        self.row = slot.reshape(-1) * connectivity.n_pre + self.pre
-        self.rows = len(self.delays) * connectivity.n_pre
         self.events = {where: self._event(form.event(where)) for where in ("on_pre", "on_post", "on_reward")}
         self.jump_pre, self.jump_post = self._event(form.jump_pre), self._event(form.jump_post)
         self.reset()

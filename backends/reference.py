@@ -31,6 +31,7 @@ from neurocomp.backends.base import (
     readable_state,
     run_in_turn,
 )
+from neurocomp.backends.loihi_learning import LoihiSynapses, synapses_of
 from neurocomp.backends.plastic import PlasticSynapses
 from neurocomp.backends.steps import advance, moment
 from neurocomp.ir.events import Events
@@ -67,7 +68,7 @@ class ReferenceExecutable:
         self.steps = {name: advance(p.program.form) for name, p in net.populations.items() if p.program is not None}
         fixed = {name: x for name, x in net.projections.items() if x.learning is None}
         self.matrices = {name: projection.by_delay() for name, projection in fixed.items()}
-        self.plastic = {name: PlasticSynapses(x, net.exponent(x.post)) for name, x in net.projections.items() if x.learning}
+        self.plastic = {name: synapses_of(net, x) for name, x in net.projections.items() if x.learning is not None}
         self.memory = net.longest_delay + net.max_lag + 1
         self.reset()
 
@@ -182,7 +183,7 @@ class _Log:
             if key[0] == name and (self.start + t + 1) % self.record.every == 0:
                 trace.append(state[key[1]])
 
-    def add_weights(self, name: str, t: int, plastic: Mapping[str, PlasticSynapses]) -> None:
+    def add_weights(self, name: str, t: int, plastic: Mapping[str, PlasticSynapses | LoihiSynapses]) -> None:
         for key, trace in self.traces.items():
             learning = key[0] in plastic and self.net.projections[key[0]].post == name
             if learning and (self.start + t + 1) % self.record.every == 0:

@@ -19,7 +19,7 @@ from neurocomp.ir.integrators import INTEGRATORS
 from neurocomp.ir.model import Neuron, NeuronModel
 from neurocomp.ir.parts import Change, Grid, Input, LoihiSynapse, Node, Population, Projection
 from neurocomp.ir.patterns import Drawn, DrawnDelays, Pattern
-from neurocomp.ir.plasticity import Plasticity
+from neurocomp.ir.plasticity import LoihiRule, Plasticity
 
 __all__ = ["Change", "Grid", "Input", "LoihiSynapse", "Network", "Node", "Population", "Projection"]
 
@@ -99,7 +99,7 @@ class Network:
         name: str | None = None,
         loihi: LoihiSynapse | None = None,
         receptor: str = "",
-        plasticity: Plasticity | None = None,
+        plasticity: Plasticity | LoihiRule | None = None,
     ) -> Projection:
         """Add a projection.
 
@@ -108,10 +108,10 @@ class Network:
         delay: steps (int), seconds (float, a multiple of dt), or an array of either with one entry per synapse, shaped as
         the connectivity's weights (for Sparse also a matrix (n_post, n_pre)), or a distribution of seconds, rounded to steps.
         0 means within the same step, as in trained layered networks; recurrence needs >= 1. receptor: which input of the
-        target, where its model has several. plasticity: how the weights learn, such as `nc.STDP(...)`; the given weights are
-        where they start.
+        target, where its model has several. plasticity: how the weights learn, such as `nc.STDP(...)`, or
+        `nc.LoihiRule(...)` in Loihi's arithmetic; the given weights are where they start.
         """
-        if plasticity is not None and not isinstance(plasticity, Plasticity):
+        if plasticity is not None and not isinstance(plasticity, Plasticity | LoihiRule):
             raise ModelError(f"plasticity= takes a rule with its numbers, such as nc.STDP(), not {plasticity!r:.60}")
         source, target = (self._name_of(x) for x in (pre, post))
         given = connectivity if isinstance(connectivity, Pattern) else _connectivity(connectivity)
@@ -157,7 +157,7 @@ class Network:
         for projection in other.projections.values():
             pre, post, label = names[projection.pre], names[projection.post], f"{prefix}.{projection.name}"
             plasticity = projection.plasticity
-            if plasticity is not None and plasticity.reward is not None:
+            if isinstance(plasticity, Plasticity) and plasticity.reward is not None:
                 plasticity = replace(plasticity, reward=names[plasticity.reward])
             moved = replace(projection, name=label, pre=pre, post=post, plasticity=plasticity)
             self.graph.add_edge(pre, post, key=label, projection=moved)

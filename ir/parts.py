@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from neurocomp.ir.connectivity import Connectivity, Dense, Floats
 from neurocomp.ir.model import Neuron
 from neurocomp.ir.patterns import Drawn, DrawnDelays
-from neurocomp.ir.plasticity import LearningProgram, Plasticity
+from neurocomp.ir.plasticity import LearningProgram, LoihiRule, Plasticity
 from neurocomp.ir.program import StepProgram
 
 
@@ -114,12 +114,18 @@ class LoihiSynapse:
     """How Loihi stores a projection's weights (Lava's Dense/Sparse parameters of the same names).
 
     weight_exp: the sum of a step's weights is shifted left by it (right, rounding down, where negative).
-    num_weight_bits: 1..8. sign_mode: "mixed", "excitatory", "inhibitory" or None (decided by the weights, as Lava does).
+    num_weight_bits: 1..8. sign_mode: "mixed", "excitatory", "inhibitory" or None (decided by the weights, as Lava does; "mixed"
+    where they learn).
     """
 
     weight_exp: int = 0
     num_weight_bits: int = 8
     sign_mode: str | None = None
+
+    @property
+    def learned_range(self) -> tuple[int, int]:
+        """The lowest and highest weight that a rule can reach, before the exponent."""
+        return {"excitatory": (0, 255), "inhibitory": (-255, 0)}.get(self.sign_mode or "", (-256, 255))
 
 
 @dataclass(frozen=True)
@@ -128,7 +134,7 @@ class Projection:
     `DrawnDelays`.
 
     receptor: the input of the target they add to, "" where it has only one. plasticity: how they learn, None for fixed weights;
-    `discretise` writes its numbers to `learning`.
+    `discretise` writes its numbers to `learning` (a `LoihiRule` as it is: it does not know dt).
     shift: the sum of each step and delay is shifted right by this many bits before it is added (Loihi only).
     """
 
@@ -140,16 +146,30 @@ class Projection:
     loihi: LoihiSynapse | None = None
     shift: int = 0
     receptor: str = ""
-    plasticity: Plasticity | None = None
-    learning: LearningProgram | None = None
+    plasticity: Plasticity | LoihiRule | None = None
+    learning: LearningProgram | LoihiRule | None = None
+
+    @property
+    def weight_range(self) -> tuple[Floats, Floats]:
+        """The lowest and highest value each weight can ever have when it acts, shaped as the connectivity's weights."""
+        weights, rule = self.connectivity.weights, self.plasticity
+        if rule is None:
+            return weights, weights
+        low, high = rule.bounds if isinstance(rule, Plasticity) else self._learned_range()
+        return np.full_like(weights, low), np.full_like(weights, high)
+
+    def _learned_range(self) -> tuple[float, float]:
+        synapse = self.loihi or LoihiSynapse()
+        low, high = synapse.learned_range
+        return low * 2.0 ** max(synapse.weight_exp, 0), high * 2.0 ** max(synapse.weight_exp, 0)
 
     @property
     def largest_weights(self) -> Floats:
         """The largest absolute value each weight can ever have, shaped as the weights; one for all of a pattern."""
         if isinstance(self.connectivity, Drawn) and self.plasticity is None:
             return np.array([max(map(abs, self.connectivity.weight_span))])
-        weights = np.abs(self.connectivity.weights)
-        return weights if self.plasticity is None else np.full_like(weights, self.plasticity.largest)
+        low, high = self.weight_range
+        return np.maximum(np.abs(low), np.abs(high))
 
     def by_delay(self) -> list[tuple[int, Any]]:
         """(delay, W) pairs, W of shape (n_post, n_pre), dense or sparse; synapses of one pair and delay add up."""

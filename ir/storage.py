@@ -24,7 +24,7 @@ from neurocomp.ir.errors import FileFormatError
 from neurocomp.ir.model import Neuron, NeuronModel
 from neurocomp.ir.network import Change, Grid, Input, LoihiSynapse, Network, Population, Projection
 from neurocomp.ir.patterns import PATTERNS, Drawn, DrawnDelays
-from neurocomp.ir.plasticity import LearningProgram, Plasticity, PlasticityRule, RuleForm, Trace
+from neurocomp.ir.plasticity import LearningProgram, LoihiRule, Plasticity, PlasticityRule, RuleForm, Trace
 from neurocomp.ir.program import StepForm, StepProgram
 from neurocomp.ir.verify import verify
 
@@ -51,6 +51,7 @@ _DATACLASSES: Mapping[str, type[Any]] = {
         Trace,
         PlasticityRule,
         Plasticity,
+        LoihiRule,
         RuleForm,
         LearningProgram,
         StepForm,

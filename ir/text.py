@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from neurocomp.ir.network import Input, Network, Population, Projection
+from neurocomp.ir.plasticity import LoihiRule
 from neurocomp.ir.printers.text import form_text
 
 
@@ -59,6 +60,8 @@ def _plasticity(projection: Projection) -> str:
     plasticity = projection.plasticity
     if plasticity is None:
         return ""
+    if isinstance(plasticity, LoihiRule):
+        return f" learns by {plasticity.describe()}"
     numbers = " ".join(f"{name}={value:g}" for name, value in plasticity.parameters.items())
     reward = f" reward={plasticity.reward} delay={plasticity.reward_delay}" if plasticity.reward else ""
     return f" learns by {plasticity.rule.name} {numbers}{reward}"

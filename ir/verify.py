@@ -11,7 +11,7 @@ from neurocomp.ir.errors import Problem, VerificationError
 from neurocomp.ir.expressions import names, parse_condition
 from neurocomp.ir.network import Input, LoihiSynapse, Network, Population, Projection
 from neurocomp.ir.patterns import PATTERNS, Drawn, DrawnDelays
-from neurocomp.ir.plasticity import Plasticity
+from neurocomp.ir.plasticity import LoihiRule, Plasticity
 from neurocomp.ir.printers.numpy import numpy_value
 
 MAX_DELAY = 1_000_000
@@ -147,6 +147,8 @@ def _plasticity(net: Network) -> Iterator[Problem]:
         if plasticity is None:
             continue
         yield from _learnable(net, projection)
+        if isinstance(plasticity, LoihiRule):
+            continue  # the loihi pass brings the weights into their bits
         low, high = plasticity.bounds
         weights = projection.connectivity.weights
         outside = weights[(weights < low) | (weights > high)]
@@ -169,8 +171,11 @@ def _learnable(net: Network, projection: Projection) -> Iterator[Problem]:
         yield Problem(projection.name, "a plastic projection takes no bias; give it to the population")
     if isinstance(post, Population) and post.neuron.model.spike is None:
         yield Problem(projection.name, f"'{post.name}' never spikes ({post.neuron.model.name}), so nothing can be learned")
-    if isinstance(post, Population) and post.neuron.model.arithmetic == "loihi":
-        yield Problem(projection.name, "plasticity onto neurons of Loihi's arithmetic is not available; use a float neuron")
+    loihi = isinstance(projection.plasticity, LoihiRule)
+    if isinstance(post, Population) and (post.neuron.model.arithmetic == "loihi") != loihi:
+        cure = "use a neuron of that arithmetic, such as LoihiLIF" if loihi else "use LoihiRule, or a float neuron"
+        kind = "a LoihiRule learns in Loihi's arithmetic" if loihi else "this rule learns in float arithmetic"
+        yield Problem(projection.name, f"{kind}, but '{post.name}' ({post.neuron.model.name}) is not of it; {cure}")
     pre = net.nodes.get(projection.pre)
     if pre is not None and pre.graded:
         yield Problem(projection.name, f"'{pre.name}' sends graded spikes; a plastic projection takes plain ones")

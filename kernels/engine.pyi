@@ -75,6 +75,8 @@ class Engine:
         reward: int = -1,
         reward_delay: int = 0,
         receptor: int = 0,
+        shift: int = 0,
+        engine: dict[str, Any] | None = None,
     ) -> None: ...
     def synapse_bytes(self) -> int: ...
     def seal(self) -> None: ...
@@ -87,4 +89,5 @@ class Engine:
         traces: list[tuple[int, int, NDArray[Any]]],
         every: int = 1,
         weights: list[tuple[int, list[NDArray[float64]]]] = ...,
+        draws: list[tuple[int, NDArray[float64]]] = ...,
     ) -> tuple[dict[int, tuple[NDArray[int64], NDArray[int64], NDArray[int64] | None]], list[int], list[int]]: ...

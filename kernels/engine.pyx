@@ -15,7 +15,8 @@ from neurocomp.kernels.loop cimport (
 
 from neurocomp.kernels.checks import check_array, check_block, check_input, check_taps, check_window
 from neurocomp.kernels.delivery cimport HALF, PACKED, SHARED, SPLIT, Window
-from neurocomp.kernels.learning cimport NC_TRACES, Block, Learning, nc_learning, nc_rule
+from neurocomp.kernels.learning cimport NC_TRACES, Block, Learning, nc_engine_events, nc_learning, nc_rule
+from neurocomp.kernels.loihi cimport fill_engine, take_draws
 
 FIRST_LEVEL = 24 * 1024  # bytes of the first cache that one chunk of neurons may fill
 
@@ -411,11 +412,11 @@ cdef class Engine:
 
     def add_plastic(
         self, int pre, int post, const int64_t[::1] delays, rule, constants, double units, list blocks, int reward=-1,
-        int64_t reward_delay=0, int receptor=0
+        int64_t reward_delay=0, int receptor=0, int shift=0, engine=None
     ):
         """Add synapses that learn.
 
-        rule: capsule of the compiled rule. constants: (n,) float64 of the rule. units: grid units of a weight of 1. blocks: per
+        rule: capsule of the compiled rule; None: by Loihi's learning engine, given as in `fill_engine` of loihi.pyx. constants: (n,) float64 of the rule. units: grid units of a weight of 1. blocks: per
         thread a dict: weights float64, changed in place: all-to-all the same (n_post, at least n_pre) array for all, with one
         delay; or listed, (k,) with segments (n_pre * n_delays + 1,) int64 offsets by source neuron, then delay; targets (k,) int32 in
         the thread's range; columns (targets of the thread + 1,) int64 offsets into positions and rows (k,) int32: the synapses
@@ -423,7 +424,11 @@ cdef class Engine:
         """
         cdef int k
         cdef Node* target = self.node_at(post)
-        cdef const nc_rule* compiled = <const nc_rule*>PyCapsule_GetPointer(rule, "neurocomp.rule")
+        cdef const nc_rule* compiled = &nc_engine_events
+        if (rule is None) == (engine is None):
+            raise ValueError("a projection learns by a rule or by an engine")
+        if rule is not None:
+            compiled = <const nc_rule*>PyCapsule_GetPointer(rule, "neurocomp.rule")
         if reward >= 0 and (self.node_at(reward).size != 1 or not 1 <= reward_delay < self.ring - self.loop.max_lag):
             raise ValueError(f"the reward needs a node of one neuron and a delay in 1..{self.ring - self.loop.max_lag - 1}")
         if len(blocks) != self.loop.threads:
@@ -437,7 +442,7 @@ cdef class Engine:
         for k, block in enumerate(blocks):
             check_block(block, rows, target.size, target.bounds[k], target.bounds[k + 1], delays.shape[0])
         before = self.held
-        cdef Projection* new = self._new_projection(pre, post, delays, 0, receptor)
+        cdef Projection* new = self._new_projection(pre, post, delays, shift, receptor)
         new.kind = PLASTIC
         new.learning.rule, new.learning.reward, new.learning.reward_delay = compiled, reward, reward_delay
         new.learning.units, new.learning.n_rows = units, rows
@@ -452,6 +457,10 @@ cdef class Engine:
         for k, block in enumerate(blocks):
             new.learning.blocks[k].lo, new.learning.blocks[k].hi = target.bounds[k], target.bounds[k + 1]
             self._fill_block(&new.learning.blocks[k], compiled, block, rows, target.size, constants, shared)
+            if engine is not None:
+                arrays, memory = fill_engine(&new.learning.blocks[k].engine, engine, rows, target.bounds[k], target.bounds[k + 1])
+                self.keep += [*arrays, *memory]
+                self.memories += memory
         self._finish_projection(before)
 
     cdef _fill_block(
@@ -555,7 +564,7 @@ cdef class Engine:
             memset(node.counts, 0, node.ring * self.loop.threads * sizeof(int64_t))
         self._fill_accumulators()
 
-    def run(self, int64_t steps, dict inputs, list record, list traces, int64_t every=1, weights=()):
+    def run(self, int64_t steps, dict inputs, list record, list traces, int64_t every=1, weights=(), draws=()):
         """Run `steps` steps. Returns (spikes, counts, events).
 
         inputs: index -> (offsets (steps + 1,) int64, ids int32, payload int32 or None), events sorted by step.
@@ -563,6 +572,7 @@ cdef class Engine:
         traces: (index, state number, array (rows, size)) to fill, a row after every `every`-th step since the reset.
         weights: (index of a plastic projection, arrays to fill): one of (steps // every, *shape of its weights) where it is all-to-all,
         else one a thread of (steps // every, its synapses).
+        draws: (index of a projection with an engine, (steps of the engine, 6) float64) its random numbers in this run.
         counts: spikes per node. events: synaptic events per projection, in the order they were added.
         On KeyboardInterrupt all threads leave within a step; the state is then in the middle of a step: reset.
         """
@@ -575,15 +585,16 @@ cdef class Engine:
         self.loop.every = every
         self.running = True
         try:
-            return self._run(steps, inputs, record, traces, weights)
+            return self._run(steps, inputs, record, traces, weights, draws)
         finally:
             self.running = False
 
-    def _run(self, int64_t steps, dict inputs, list record, list traces, weights):
+    def _run(self, int64_t steps, dict inputs, list record, list traces, weights, draws):
         cdef int i, k
         self.seal()
         held = self._prepare(steps, inputs, record, traces)
         self._prepare_weights(self._rows(steps), weights)
+        self._prepare_draws(steps, dict(draws))
         self.loop.steps, self.loop.stop_at, self.loop.failed = steps, 2**62, 0
         self.loop.barrier.waiting = self.loop.barrier.phase = 0
         self._start_helpers()
@@ -694,6 +705,14 @@ cdef class Engine:
                 if array.size != rows * block.kept:
                     raise ValueError(f"recorded weights need {block.kept} values a row")
                 block.trace = <double*><uintptr_t>array.__array_interface__["data"][0]
+
+    def _prepare_draws(self, int64_t steps, draws):
+        """Give every engine the random numbers of its steps in this run."""
+        cdef int i, k
+        for i in range(self.loop.n_projections):
+            last = self.loop.now + steps - 1 + self.loop.nodes[self.loop.projections[i].post].lag
+            for k in range(self.loop.threads if self.loop.projections[i].kind == PLASTIC else 0):
+                take_draws(&self.loop.projections[i].learning.blocks[k].engine, draws.get(i), last)
 
     def _take_log(self, int index):
         """Recorded (times, ids, payloads or None) of a node, sorted by time, then neuron; the log is emptied."""

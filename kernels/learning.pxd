@@ -1,6 +1,6 @@
 """Projections whose synapses learn: their arrays, and what happens to them in a step."""
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from neurocomp.kernels.delivery cimport acc_t
 
@@ -41,8 +41,38 @@ cdef extern from "learning.h" nogil:
         int32_t n_constants
     double nc_round(double x)
 
+cdef extern from "loihi.h" nogil:
+    ctypedef struct nc_engine_product:
+        pass
+    ctypedef struct nc_engine_factor:
+        pass
+    ctypedef struct nc_engine:
+        int64_t epoch
+        int64_t period
+        int64_t low
+        int64_t high
+        int64_t rows
+        int64_t lo
+        int64_t hi
+        int64_t n_products
+        const nc_engine_product* products
+        const nc_engine_factor* factors
+        const int64_t* whole
+        const double* fraction
+        const int64_t* impulse
+        const int64_t* chance
+        uint8_t* pre
+        uint8_t* post
+        uint8_t* pre_last
+        uint8_t* post_last
+        int64_t* time
+        const double* draws
+        int64_t drawn
+    const nc_rule nc_engine_events
+
 cdef struct Block:             # the synapses onto one thread's targets
     nc_learning state
+    nc_engine engine           # of a projection that learns by Loihi's rules, else without products
     const int64_t* segments    # listed: the synapses of row r are segments[r] .. segments[r + 1]
     const int32_t* targets     # listed: target neuron of each synapse; NULL: all-to-all
     const int64_t* columns     # listed: those of target lo + j are positions[columns[j] .. columns[j + 1]]

@@ -12,6 +12,7 @@ from libc.string cimport memcpy
 
 from neurocomp.kernels.delivery cimport PACKED, Segment, Window, acc_t, add_patches, add_rows, add_segments, add_shifted
 from neurocomp.kernels.learning cimport Block, add_weights, learn_arrivals, learn_reward, learn_spikes, ready_post
+from neurocomp.kernels.loihi cimport run_engine
 
 cdef extern from "inputs.h" nogil:
     void nc_take_narrow(int32_t* acc, const int32_t* bias, double* a, ptrdiff_t n, double unit)
@@ -212,6 +213,8 @@ cdef void deliver(Loop* loop, int index, int k, int64_t step) noexcept nogil:
         projection = &loop.projections[loop.order[n]]
         if projection.kind == SPARSE:
             continue  # `deliver_listed` has
+        if projection.kind == PLASTIC and projection.learning.blocks[k].engine.n_products:
+            run_engine(loop, projection, &projection.learning.blocks[k], k, step, False)
         pre = &loop.nodes[projection.pre]
         to = post.scratch[k] if projection.shift else post.acc[k]
         before = projection.receptor * (hi - lo) - lo
@@ -305,6 +308,11 @@ cdef void learn(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept 
         if projection.kind != PLASTIC:
             continue
         pre, block = &loop.nodes[projection.pre], &projection.learning.blocks[k]
+        if block.engine.n_products:
+            run_engine(loop, projection, block, k, step, True)
+            if block.trace != NULL and (loop.now + t + 1) % loop.every == 0:
+                keep_weights(block, trace_row(loop, t))
+            continue
         block.state.t = <double>(loop.now + t)
         ready = projection.learning.rule.on_pre == NULL
         for d in range(projection.n_delays):

@@ -53,7 +53,7 @@ from neurocomp.ir.passes import Quantise
 from neurocomp.ir.passes.place import Place, place
 from neurocomp.ir.patterns import FixedInDegree, FixedOutDegree, FixedProbability, FixedTotalNumber
 from neurocomp.ir.placement import Placement
-from neurocomp.ir.plasticity import STDP, Plasticity, PlasticityRule, RewardSTDP, Trace, TripletSTDP
+from neurocomp.ir.plasticity import STDP, LoihiRule, Plasticity, PlasticityRule, RewardSTDP, Trace, TripletSTDP
 from neurocomp.ir.storage import load, save
 from neurocomp.ir.text import text
 from neurocomp.ir.verify import verify
@@ -102,6 +102,7 @@ __all__ = [
     "Izhikevich",
     "LoihiGradedRelu",
     "LoihiLIF",
+    "LoihiRule",
     "LoihiSynapse",
     "Network",
     "Neuron",

@@ -217,7 +217,8 @@ class Program:
         Populations whose neurons differ in du, dv or vth are split, as these belong to a process on Loihi. Returns
         "neurons": population -> list of (process, flat neuron indices); "sources": input -> RingBuffer that plays `inputs`
         over `steps` steps; "connections": projection -> list of its Dense, Sparse or Conv processes, one for each pair of
-        parts; "notes": which convolutions had to be expanded into single synapses, and why. Imports Lava into this process.
+        parts; "notes": which convolutions had to be expanded into single synapses, which projections learn in a process that is
+        not Lava's, and why. Imports Lava into this process.
         """
         from neurocomp.backends.lava.chip import by_projection
 

@@ -96,6 +96,31 @@ def test_the_process_graph_is_handed_over_unrun(lava):
     assert lines[2] == "True"
 
 
+def test_a_loihi_rule_is_handed_over_as_learning_dense(lava):
+    code = """
+        import numpy as np, neurocomp as nc
+        rule = nc.LoihiRule("0.25*x1*y0", x1_impulse=16, x1_tau=10, rng_seed=7)
+        net = nc.Network("chip", dt=1e-3)
+        net.input("x", 3)
+        net.population("y", nc.LoihiLIF(du=4095, dv=1, vth=[5, 9, 5]), 3)
+        net.connect("x", "y", nc.Dense(np.full((3, 3), 40.0)), delay=1, plasticity=rule)
+        net.connect("y", "y", nc.Sparse(np.roll(np.eye(3), 1, 0)), delay=1, plasticity=rule, name="own")
+        graph = nc.compile(net, "lava", accept_wrap=True).lava_processes({"x": ([0], [1])}, 4)
+        first = graph["connections"]["x->y"][0]
+        print({n: [type(p).__name__ for p in made] for n, made in graph["connections"].items()})
+        print(first.proc_params["learning_rule"].dw_str, first.proc_params["learning_rule"].rng_seed, first.weights.shape)
+        print([x.process is graph["neurons"]["y"][0][0] for x in first.s_in_bap.in_connections])
+        print(graph["notes"][0])
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.strip().splitlines()
+    assert lines[0] == "{'x->y': ['LearningDense', 'LearningDense'], 'own': []}"
+    assert lines[1:3] == ["2^-2*y0*x1 7 (2, 3)", "[True]"]
+    said = "own: 3 of 3 parts learn in generated processes, which are not among these: in a LearningDense every pair of neurons"
+    assert lines[3].startswith(said)
+
+
 def convolution(delay=1, neuron=None, weight_exp=0, **options):
     """x -> h, a convolution in Loihi's integers, compiled."""
     layer = nc.Conv2d(np.full((2, 1, 3, 3), 9.0), (6, 6), **options)

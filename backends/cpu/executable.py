@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 from neurocomp.backends.base import Counters, Record, Result, check_numbers, initial_state, readable_state, run_in_turn
 from neurocomp.backends.cpu import layout, tables
 from neurocomp.backends.cpu.compiled import JIT, Update, update_for
-from neurocomp.backends.cpu.plastic import PlasticArrays, constants_of, rule_of
+from neurocomp.backends.cpu.plastic import PlasticArrays, constants_of, engine_of, rule_of
 from neurocomp.backends.cpu.toolchain import CannotCompileError
+from neurocomp.backends.loihi_learning import Draws
 from neurocomp.ir.connectivity import Dense
 from neurocomp.ir.convolution import Conv2d
 from neurocomp.ir.errors import CacheWarning, NumpyFallbackWarning, UnsupportedError
 from neurocomp.ir.events import Events
-from neurocomp.ir.network import Input, Network, Population, Projection
+from neurocomp.ir.network import Input, LoihiSynapse, Network, Population, Projection
+from neurocomp.ir.plasticity import LoihiRule
 from neurocomp.ir.program import StepForm
 
 SPINS = 4000  # some 0.1 ms: steps are shorter, unless another process has the core
@@ -117,6 +119,7 @@ class CpuExecutable:
         self.projections: list[str] = []
         self.plastic: dict[str, PlasticArrays] = {}
         self.rules: dict[str, Update] = {}
+        self.draws: dict[str, Draws] = {}
         listed: list[tables.Listed] = []
         for projection in self.net.projections.values():
             population = self.net.populations[projection.post]
@@ -150,10 +153,13 @@ class CpuExecutable:
 
     def _add_plastic(self, projection: Projection, receptor: int) -> None:
         pre, post = self.index[projection.pre], self.index[projection.post]
+        arrays = self.plastic[projection.name] = PlasticArrays(projection, self.engine.bounds(post))
+        if isinstance(projection.learning, LoihiRule):
+            self._add_engine(projection, projection.learning, arrays, receptor)
+            return
         plasticity = projection.plasticity
         assert plasticity is not None
         rule = self.rules[projection.name] = rule_of(projection)
-        arrays = self.plastic[projection.name] = PlasticArrays(projection, self.engine.bounds(post))
         self.engine.add_plastic(
             pre,
             post,
@@ -166,6 +172,29 @@ class CpuExecutable:
             plasticity.reward_delay,
             receptor,
         )
+
+    def _add_engine(self, projection: Projection, rule: LoihiRule, arrays: PlasticArrays, receptor: int) -> None:
+        self.draws[projection.name] = Draws(rule)
+        self.engine.add_plastic(
+            self.index[projection.pre],
+            self.index[projection.post],
+            layout.delays_of(projection),
+            None,
+            np.zeros(0),
+            2.0 ** max((projection.loihi or LoihiSynapse()).weight_exp, 0),
+            arrays.blocks,
+            receptor=receptor,
+            shift=projection.shift,
+            engine=engine_of(projection, rule),
+        )
+
+    def _drawn(self, steps: int) -> list[tuple[int, NDArray[np.float64]]]:
+        """The random numbers that learning engines use in the next `steps` steps, by number of the projection."""
+        result = []
+        for name, draws in self.draws.items():
+            last = self.now + steps - 1 + self.net.node(self.net.projections[name].post).lag
+            result.append((self.projections.index(name), draws.take(last - draws.time)))
+        return result
 
     def weights(self, name: str) -> NDArray[np.float64]:
         """The current weights of a plastic projection, one a synapse."""
@@ -184,6 +213,8 @@ class CpuExecutable:
                 self.state[name][state][:] = values
         for arrays in self.plastic.values():
             arrays.reset()
+        for draws in self.draws.values():
+            draws.reset()
 
     def run_batch(self, samples: Sequence[Mapping[str, Events]], steps: int, record: Record) -> list[Result]:
         """One sample after the other, each from the initial state."""
@@ -204,6 +235,7 @@ class CpuExecutable:
                 [(self.index[name], self._state_number(name, state), trace) for (name, state), trace in traces.items()],
                 record.every,
                 [(self.projections.index(name), arrays) for (name, _), arrays in learned.items()],
+                self._drawn(steps),
             )
         except BaseException:
             self.reset()

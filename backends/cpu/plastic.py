@@ -14,9 +14,12 @@ from neurocomp.backends.cpu.compiled import Update, rule_for
 from neurocomp.backends.cpu.toolchain import CannotCompileError
 from neurocomp.ir.connectivity import Dense
 from neurocomp.ir.errors import UnsupportedError
-from neurocomp.ir.network import Projection
+from neurocomp.ir.network import LoihiSynapse, Projection
+from neurocomp.ir.plasticity import LearningProgram, LoihiRule, Plasticity
+from neurocomp.ir.plasticity.products import TRACES, VARIABLES, WIDTHS
 
 Floats = NDArray[np.float64]
+VALUES = (*TRACES, *VARIABLES)  # what factors are of, in the kernel's order
 
 
 class PlasticArrays:
@@ -98,10 +101,37 @@ def _block(values: Floats, row: Any, post: Any, rows: int, low: int, high: int) 
     }
 
 
+def engine_of(projection: Projection, rule: LoihiRule) -> dict[str, Any]:
+    """A projection's Loihi learning engine, as `fill_engine` of kernels/loihi.pyx takes it."""
+    products: list[tuple[int, ...]] = []
+    factors: list[tuple[int, ...]] = []
+    for number, target in enumerate(("dw", "dt")):
+        for product in rule.products.get(target, ()):
+            begin = len(factors)
+            factors += [(VALUES.index(x.name), x.constant, int(x.sign), 2 ** WIDTHS[x.name]) for x in product.factors]
+            when = ("x0", "y0", "u").index(product.dependency)
+            products.append((number, when, product.mantissa, product.right, product.left, begin, len(factors)))
+    whole, fraction = rule.decays(TRACES)
+    impulse, chance = rule.impulses(TRACES)
+    low, high = (projection.loihi or LoihiSynapse()).learned_range
+    return {
+        "epoch": rule.t_epoch,
+        "period": 0 if rule.k is None else 2**rule.k,
+        "low": low,
+        "high": high,
+        "products": np.array(products, np.int32),
+        "factors": np.array(factors, np.int32).reshape(-1, 4),
+        "whole": whole,
+        "fraction": fraction,
+        "impulse": impulse,
+        "chance": chance,
+    }
+
+
 def rule_of(projection: Projection) -> Update:
     """The compiled rule of a projection."""
-    assert projection.learning is not None
-    assert projection.plasticity is not None
+    if not isinstance(projection.learning, LearningProgram) or not isinstance(projection.plasticity, Plasticity):
+        raise TypeError(f"projection '{projection.name}' learns by an engine, not by a compiled rule")
     try:
         return rule_for(projection.learning.form)
     except CannotCompileError as error:
@@ -111,5 +141,5 @@ def rule_of(projection: Projection) -> Update:
 
 def constants_of(projection: Projection) -> Floats:
     """The constants of a projection's rule, in the order of its form."""
-    assert projection.learning is not None
+    assert isinstance(projection.learning, LearningProgram)
     return np.array([projection.learning.constants[name] for name in projection.learning.form.constants])

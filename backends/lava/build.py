@@ -10,8 +10,9 @@ from typing import Any
 
 import networkx as nx
 import numpy as np
+from lava.magma.core.learning.learning_rule import Loihi2FLearningRule
 from lava.proc.conv.process import Conv
-from lava.proc.dense.process import DelayDense, Dense
+from lava.proc.dense.process import DelayDense, Dense, LearningDense
 from lava.proc.io.source import RingBuffer
 from lava.proc.lif.process import LIF
 from lava.proc.sparse.process import DelaySparse, Sparse
@@ -21,13 +22,15 @@ from neurocomp.backends.base import initial_state
 from neurocomp.backends.lava.chip import SHARED
 from neurocomp.backends.lava.match import library_lif
 from neurocomp.backends.lava.processes.plastic import PlasticConnection
-from neurocomp.backends.lava.processes.recorders import SpikeRecorder, StateRecorder
+from neurocomp.backends.lava.processes.recorders import SpikeRecorder, StateRecorder, WeightRecorder
 from neurocomp.backends.lava.processes.relay import Relay
 from neurocomp.backends.lava.processes.step_neuron import StepNeuron
 from neurocomp.backends.lava.wires import Wire, wires
 from neurocomp.ir.convolution import Conv2d
 from neurocomp.ir.events import Events
 from neurocomp.ir.network import Network, Population, Projection
+from neurocomp.ir.plasticity import LoihiRule
+from neurocomp.ir.plasticity.products import TRACES
 
 FLOAT, FIXED = "floating_pt", "fixed_pt"
 
@@ -51,6 +54,7 @@ class ProcessGraph:
         self.neurons = {name: self._neurons(x) for name, x in net.populations.items()}
         self.sources: dict[str, Any] = {}
         self.connections: list[Any] = []
+        self.learning: dict[str, Any] = {}  # LearningDense by projection
         self._connect()
 
     def _neurons(self, population: Population) -> Any:
@@ -80,8 +84,11 @@ class ProcessGraph:
             if wire.conv is not None:
                 self.connections.append(_connect_conv(wire, wire.conv, spikes, to))
                 continue
-            connection = _connection(wire)
+            connection = _connection(wire) if wire.rule is None else _learning(wire, wire.rule)
             spikes.connect(connection.s_in)
+            if wire.rule is not None:
+                self._spikes(wire.post).connect(connection.s_in_bap)
+                self.learning[wire.name] = connection
             connection.a_out.connect(to)
             self.connections.append(connection)
 
@@ -122,7 +129,8 @@ class Builder(ProcessGraph):
             if projection.learning is not None:
                 asked = [n for n, key in enumerate(states) if key == (name, "w")]
                 trace = folder / f"state{asked[0]}.npy" if asked else None
-                self._connect_plastic(projection, folder / f"weights{k}.npy", trace, every)
+                connect = self._record_weights if name in self.learning else self._connect_plastic
+                connect(projection, folder / f"weights{k}.npy", trace, every)
         self._record_states(states)
         self.recorders = self._record_spikes()
 
@@ -137,7 +145,7 @@ class Builder(ProcessGraph):
         inputs = len(population.neuron.model.inputs)
         process = PlasticConnection(
             projection=projection,
-            exponent=self.net.exponent(projection.post),
+            net=self.net,
             size=inputs * population.size,
             place=population.slot(projection.receptor) * population.size,
             first=population.lag,
@@ -152,6 +160,20 @@ class Builder(ProcessGraph):
             self._spikes(plasticity.reward).connect(process.reward_in)
         process.a_out.connect(self.neurons[projection.post].a_in)
         self.connections.append(process)
+
+    def _record_weights(self, projection: Projection, final: Path, trace: Path | None, every: int) -> None:
+        """Add a recorder for what a LearningDense has learned by the end of each step of its target."""
+        pre, post = projection.connectivity.synapses()
+        recorder = WeightRecorder(
+            weights=self.learning[projection.name].weights.init,
+            places=(post, pre),
+            lag=self.net.node(projection.post).lag,
+            steps=self.steps,
+            final=final,
+            trace=trace,
+            every=every,
+        )
+        recorder.source.connect_var(self.learning[projection.name].weights)
 
     def _record_states(self, states: Sequence[tuple[str, str]]) -> None:
         """Add a recorder for each (population, state)."""
@@ -213,6 +235,14 @@ def _connection(wire: Wire) -> Any:
     delayed: Callable[..., Any] = DelayDense if dense else DelaySparse
     parameters |= {"weights": wire.weights, "num_message_bits": wire.message_bits}
     return plain(**parameters) if wire.delays is None else delayed(delays=wire.delays, **parameters)
+
+
+def _learning(wire: Wire, rule: LoihiRule) -> Any:
+    """Lava's LearningDense, with the rule in Lava's words."""
+    numbers = {f"{trace}_{what}": getattr(rule, f"{trace}_{what}") for trace in TRACES for what in ("impulse", "tau")}
+    words = Loihi2FLearningRule(**rule.texts, **numbers, t_epoch=rule.t_epoch, rng_seed=rule.rng_seed)
+    parameters = {**wire.loihi, "sign_mode": SignMode[wire.loihi["sign_mode"].upper()]}
+    return LearningDense(weights=wire.weights, learning_rule=words, **parameters)
 
 
 def _plain(value: Any) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.backends.lava.match import library_lif
-from neurocomp.backends.lava.wires import Wire, wires
+from neurocomp.backends.lava.wires import Wire, why_generated, wires
 from neurocomp.ir.connectivity import Connectivity, Dense, Sparse
 from neurocomp.ir.convolution import Conv2d
 from neurocomp.ir.network import Network, Node, Population, Projection
@@ -73,15 +73,21 @@ def by_projection(net: Network, processes: Sequence[Any]) -> tuple[dict[str, lis
     """A chip's connection processes by the projection of `net` that each belongs to, and what became of convolutions.
 
     processes: those of `uniform(net)[0]`, one for each of its wires and in their order. The notes name every convolution whose
-    kernels are listed synapse by synapse instead of shared by Lava's Conv, and why.
+    kernels are listed synapse by synapse instead of shared by Lava's Conv, every projection that learns by a process that is
+    not Lava's, and why.
     """
     split, names = uniform(net)
     left = iter(processes)
     found: dict[str, list[Any]] = {}
     notes = []
     for projection in net.projections.values():
-        made = [wire for piece in _pieces(net, names, projection) for wire in wires(_alone(split, piece))]
+        pieces = list(_pieces(net, names, projection))
+        made = [wire for piece in pieces for wire in wires(_alone(split, piece))]
         found[projection.name] = [next(left) for _ in made]
+        reasons = [reason for x in pieces if x.learning is not None and (reason := why_generated(x)) is not None]
+        if reasons:
+            count = f"{len(reasons)} of {len(pieces)} parts learn in generated processes, which are not among these"
+            notes.append(f"{projection.name}: {count}: {reasons[0]}")
         if isinstance(projection.connectivity, Conv2d) and any(wire.conv is None for wire in made):
             notes.append(_expanded(projection, made, names))
     return found, notes

@@ -15,6 +15,7 @@ from neurocomp.backends.lava.jobs import Job, run_jobs
 from neurocomp.backends.lava.match import library_lif
 from neurocomp.backends.lava.replicate import replicate
 from neurocomp.backends.lava.results import join, split
+from neurocomp.backends.lava.wires import why_generated
 from neurocomp.ir.errors import UnsupportedError
 from neurocomp.ir.events import Events
 from neurocomp.ir.network import Network
@@ -69,7 +70,7 @@ class LavaExecutable:
         return {name: "LIF" if library_lif(x) else "StepNeuron" for name, x in self.net.populations.items()}
 
     def notes(self) -> list[str]:
-        """What became of each population, for `explain()`."""
+        """What became of each population, and of projections that learn, for `explain()`."""
         lines = []
         for name, population in self.net.populations.items():
             reason = custom_reason(population)
@@ -79,6 +80,11 @@ class LavaExecutable:
                 lines.append(f"[lava] {name}: library LIF, maps to Loihi{more}")
             else:
                 lines.append(f"[lava] {name}: generated process, a neuron of one's own on Loihi 2: {reason}")
+        for name, projection in self.net.projections.items():
+            if projection.learning is not None:
+                reason = why_generated(projection)
+                made = "LearningDense, maps to Loihi" if reason is None else f"learns in a generated process: {reason}"
+                lines.append(f"[lava] {name}: {made}")
         return lines
 
     def process_graph(self, inputs: Mapping[str, Events], steps: int) -> Any:

@@ -20,6 +20,7 @@ from neurocomp.ir.connectivity import Dense, Sparse
 from neurocomp.ir.convolution import Conv2d
 from neurocomp.ir.network import LoihiSynapse, Network, Population, Projection
 from neurocomp.ir.passes.loihi import stored_weights
+from neurocomp.ir.plasticity import LoihiRule
 
 SLOTS = 64  # delays 0..63 in one Lava connection
 MESSAGE_BITS = 24  # of a graded spike; 0 makes Lava read spikes as true or false
@@ -30,7 +31,8 @@ class Wire:
     """One Lava Dense (array) or Sparse (csr_matrix), or their Delay variants where `delays` is given.
 
     columns: source neuron of each column where these differ. wait: steps in the relay. loihi: Lava's parameters of the
-    same names, sign_mode by its name. conv: a Lava Conv instead, of this geometry and `weights`.
+    same names, sign_mode by its name. conv: a Lava Conv instead, of this geometry and `weights`. rule: a Lava LearningDense
+    instead, of the projection `name`.
     """
 
     pre: str
@@ -42,6 +44,8 @@ class Wire:
     message_bits: int = 0
     conv: Conv2d | None = None
     loihi: Mapping[str, Any] = field(default_factory=dict)
+    rule: LoihiRule | None = None
+    name: str = ""
 
     @property
     def relayed(self) -> bool:
@@ -54,7 +58,9 @@ def wires(net: Network) -> list[Wire]:
     result = []
     for projection in net.projections.values():
         if projection.learning is not None:
-            continue  # a process of its own
+            if why_generated(projection) is None:
+                result.append(_learning_wire(projection))
+            continue  # others are a process of their own
         source, population = net.node(projection.pre), net.populations[projection.post]
         graded = source.graded
         loihi = population.program is not None and population.program.form.arithmetic == "loihi"
@@ -103,6 +109,34 @@ def _wires(projection: Projection, message_bits: int, loihi: bool, bound: int) -
         delays = sp.csr_matrix((rest, place), shape=size) if rest.any() else None
         result.append(Wire(projection.pre, projection.post, matrix, delays, columns, int(bucket * SLOTS), **common))
     return result
+
+
+def why_generated(projection: Projection) -> str | None:
+    """Why a projection that learns is not Lava's LearningDense, or None where it is.
+
+    LearningSparse is not used: it fails on factors w and t and on weights of one sign, and forgets synapses that start at 0.
+    """
+    if not isinstance(projection.learning, LoihiRule):
+        return "its rule is not one of Loihi's learning engine"
+    if np.unique(projection.delay).size > 1:
+        return "its synapses have several delays, and a LearningDense has one"
+    pre, post = projection.connectivity.synapses()
+    pairs = projection.connectivity.n_pre * projection.connectivity.n_post
+    if len(pre) != pairs or np.unique(post * projection.connectivity.n_pre + pre).size != pairs:
+        return "in a LearningDense every pair of neurons has one synapse that learns"
+    return None
+
+
+def _learning_wire(projection: Projection) -> Wire:
+    """Lava's connection takes one step itself; what a delay is longer waits in a relay."""
+    assert isinstance(projection.learning, LoihiRule)
+    pre, post = projection.connectivity.synapses()
+    weights = np.zeros((projection.connectivity.n_post, projection.connectivity.n_pre))
+    weights[post, pre] = projection.connectivity.values()
+    synapse = projection.loihi or LoihiSynapse()
+    loihi = {"weight_exp": synapse.weight_exp, "num_weight_bits": synapse.num_weight_bits, "sign_mode": synapse.sign_mode}
+    wait, rule = projection.min_delay - 1, projection.learning
+    return Wire(projection.pre, projection.post, weights, wait=wait, loihi=loihi, rule=rule, name=projection.name)
 
 
 def _conv_fits(projection: Projection, bound: int) -> bool:

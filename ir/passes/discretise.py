@@ -17,6 +17,7 @@ from neurocomp.ir.integrators import Coefficient, scheme
 from neurocomp.ir.model import Neuron
 from neurocomp.ir.network import Change, Network, Population
 from neurocomp.ir.passes.base import Pass
+from neurocomp.ir.plasticity import LoihiRule
 from neurocomp.ir.plasticity.form import learning_program
 from neurocomp.ir.printers.numpy import numpy_value
 from neurocomp.ir.program import StepProgram
@@ -42,9 +43,9 @@ class Discretise(Pass):
                 why = f"integrator {integrator}, dt = {net.dt:g} s, input held during the step"
                 changes.append(Change(self.name, population.name, f"{model.name} equations", "step program", why))
         projections = {
-            name: replace(x, learning=learning_program(x.plasticity, net.dt))
+            name: replace(x, learning=rule if isinstance(rule, LoihiRule) else learning_program(rule, net.dt))
             for name, x in net.projections.items()
-            if x.plasticity is not None
+            if (rule := x.plasticity) is not None
         }
         return net.with_changes(nodes, projections, changes)
 

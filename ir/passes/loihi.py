@@ -106,7 +106,7 @@ def _check_delay(net: Network, projection: Projection) -> None:
 
 def _stored(projection: Projection) -> tuple[Projection, list[Change]]:
     """The projection with the weights as Loihi computes with them, and what was clipped or truncated."""
-    synapse, given = projection.loihi or LoihiSynapse(), projection.connectivity.weights
+    synapse, given = synapse_of(projection), projection.connectivity.weights
     weights = stored_weights(given, synapse)
     if len(weights) and not weights.any() and given.any():
         warnings.warn(
@@ -120,8 +120,12 @@ def _stored(projection: Projection) -> tuple[Projection, list[Change]]:
         count = int(np.sum(weights != given))
         why = f"{synapse.num_weight_bits} bits, sign mode {sign_mode(given, synapse)}"
         changes.append(Change("loihi", projection.name, f"{count} of {given.size} weights", "clipped or truncated", why))
+    shift = max(-synapse.weight_exp, 0)
+    if projection.plasticity is not None:  # weights that learn stay as they are stored
+        kept = projection.connectivity.with_weights(weights, None)
+        return replace(projection, connectivity=kept, loihi=synapse, shift=shift), changes
     connectivity = projection.connectivity.with_weights(np.ldexp(weights, max(synapse.weight_exp, 0)), None)
-    return replace(projection, connectivity=connectivity, shift=max(-synapse.weight_exp, 0)), changes
+    return replace(projection, connectivity=connectivity, shift=shift), changes
 
 
 def _input_bounds(net: Network, population: Population, incoming: Sequence[Projection]) -> tuple[Floats, Floats]:
@@ -181,6 +185,13 @@ def _loihi_updates() -> tuple[Assign, ...]:
 def _full(population: Population, value: Any) -> Floats:
     """(size,) a constant or initial value of every neuron."""
     return np.broadcast_to(np.asarray(value, np.float64).ravel(), (population.size,))
+
+
+def synapse_of(projection: Projection) -> LoihiSynapse:
+    """How a projection's weights are stored. Those that learn are in mixed mode unless another is asked for, as in Lava."""
+    synapse = projection.loihi or LoihiSynapse()
+    learns = projection.plasticity is not None and synapse.sign_mode is None
+    return replace(synapse, sign_mode="mixed") if learns else synapse
 
 
 def sign_mode(weights: NDArray[np.float64], synapse: LoihiSynapse) -> str:

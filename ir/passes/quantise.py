@@ -143,8 +143,8 @@ class Quantise(Pass):
             if projection.plasticity is not None:
                 raise CompileError(
                     projection.name,
-                    "it learns, and plasticity is not available in Loihi's arithmetic; quantise a network connected with "
-                    "the weights learned (Program.weights) and without plasticity=",
+                    "it learns by a rule of float arithmetic; quantise a network connected with the weights learned "
+                    "(Program.weights) and without plasticity=, or let LoihiLIF neurons learn by a LoihiRule",
                 )
         incoming = tuple((x, net.node(x.pre).max_payload) for x in net.incoming(population.name))
         return Task(population.name, lif_form(population), incoming)

@@ -19,6 +19,7 @@ from neurocomp.ir.errors import RetimeError
 from neurocomp.ir.network import Change, Network, Node, Projection
 from neurocomp.ir.passes.base import Pass
 from neurocomp.ir.patterns import DrawnDelays
+from neurocomp.ir.plasticity import Plasticity
 
 _ORIGIN = object()  # a source before all nodes, which keeps lags at 0 or above
 
@@ -41,7 +42,7 @@ class Retime(Pass):
                 changes.append(Change(self.name, name, f"lag {node.lag}", f"lag {node.lag + lags[name]}", why))
         for projection in net.projections.values():
             plasticity = projection.plasticity
-            if plasticity is not None and plasticity.reward is not None:
+            if isinstance(plasticity, Plasticity) and plasticity.reward is not None:
                 later = lags[projection.post] - lags[plasticity.reward]
                 plasticity = replace(plasticity, reward_delay=plasticity.reward_delay + later)
                 projection = projections[projection.name] = replace(projection, plasticity=plasticity)

@@ -17,8 +17,8 @@ from neurocomp.ir.chips import Chip
 from neurocomp.ir.connectivity import Dense
 from neurocomp.ir.convolution import Conv2d
 from neurocomp.ir.errors import ModelError
-from neurocomp.ir.network import LoihiSynapse, Network, Projection
-from neurocomp.ir.passes.loihi import sign_mode
+from neurocomp.ir.network import Network, Projection
+from neurocomp.ir.passes.loihi import sign_mode, synapse_of
 from neurocomp.ir.placement.result import PlacementError
 
 Ints = NDArray[np.int64]
@@ -179,7 +179,7 @@ def _weight_format(projection: Projection, arithmetic: str) -> tuple[int, tuple[
     """(bits of a weight, exponent and sign mode). Float projections get an exponent each once they are quantised."""
     if arithmetic == "float":
         return ASSUMED_BITS, (projection.name,)
-    synapse = projection.loihi or LoihiSynapse()
+    synapse = synapse_of(projection)
     mode = sign_mode(projection.connectivity.weights, synapse)
     return synapse.num_weight_bits, (synapse.num_weight_bits, synapse.weight_exp, mode)
 

@@ -202,11 +202,6 @@ class Plasticity:
         """(w_min, w_max)."""
         return self.parameters["w_min"], self.parameters["w_max"]
 
-    @property
-    def largest(self) -> float:
-        """The largest absolute weight there can ever be."""
-        return max(map(abs, self.bounds))
-
 
 def unknown_parameter(rule: str, name: str, known: Sequence[str]) -> ModelError:
     """What to raise for a parameter that does not exist."""

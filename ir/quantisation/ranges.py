@@ -89,9 +89,9 @@ def input_bounds(size: int, incoming: Sequence[tuple[Projection, int]]) -> tuple
     """
     low, high = np.zeros(size), np.zeros(size)
     for projection, payload in incoming:
-        connectivity = projection.connectivity
-        up = connectivity.fan_in(np.maximum(connectivity.weights, 0.0))
-        down = connectivity.fan_in(np.maximum(-connectivity.weights, 0.0))
+        connectivity, (lowest, highest) = projection.connectivity, projection.weight_range
+        up = connectivity.fan_in(np.maximum(highest, 0.0))
+        down = connectivity.fan_in(np.maximum(-lowest, 0.0))
         if payload != 1:
             up = down = payload * (up + down)
         factor = 2.0**-projection.shift

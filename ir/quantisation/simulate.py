@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.ir.connectivity import Floats
-from neurocomp.ir.errors import InputError
+from neurocomp.ir.errors import CompileError, InputError
 from neurocomp.ir.events import Events, empty, from_data
 from neurocomp.ir.expressions import Assign, Call, Name
 from neurocomp.ir.network import Input, Network, Population, Projection
@@ -80,7 +80,13 @@ def run_network(net: Network, inputs: Mapping[str, Spikes], samples: int, steps:
 def run_lowered(
     net: Network, lowered: Mapping[str, Lowered], inputs: Mapping[str, Spikes], samples: int, steps: int
 ) -> dict[str, Run]:
-    """As `run_network`, with populations and projections that may be others than the network's own."""
+    """As `run_network`, with populations and projections that may be others than the network's own.
+
+    Raises `CompileError` where weights learn: here they are fixed.
+    """
+    for projection in (x for its in lowered.values() for x in its.incoming):
+        if projection.plasticity is not None:
+            raise CompileError(projection.name, "it learns, but quantisation runs samples with fixed weights; quantise without")
     spikes = dict(inputs)
     runs: dict[str, Run] = {}
     for group in groups(net):

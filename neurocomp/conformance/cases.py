@@ -9,6 +9,7 @@ import numpy as np
 
 from neurocomp.conformance.case import Case, graded, spikes
 from neurocomp.conformance.catalogue import catalogue_cases
+from neurocomp.conformance.loihi_rules import loihi_rule_cases
 from neurocomp.conformance.pattern_cases import pattern_cases
 from neurocomp.conformance.plastic_cases import plastic_cases
 from neurocomp.ir.connectivity import Connectivity, Dense, OneToOne, Sparse
@@ -440,6 +441,7 @@ def _all() -> Iterator[Case]:
         yield from family()
     yield from catalogue_cases()
     yield from plastic_cases()
+    yield from loihi_rule_cases()
     yield from pattern_cases()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from neurocomp.conformance.case import Case, graded, spikes
+from neurocomp.conformance.loihi_rules import random_loihi_rule
 from neurocomp.conformance.recipes import DT, RECIPES, maybe_each, parameters
 from neurocomp.ir import integrators, passes
 from neurocomp.ir.connectivity import Connectivity, Dense, OneToOne, Sparse
@@ -16,7 +17,7 @@ from neurocomp.ir.errors import CompileError, ModelError
 from neurocomp.ir.model import Neuron, NeuronModel
 from neurocomp.ir.network import LoihiSynapse, Network
 from neurocomp.ir.neurons import BUILTIN, LIF, LoihiGradedRelu, LoihiLIF
-from neurocomp.ir.plasticity import STDP, Plasticity, RewardSTDP, TripletSTDP
+from neurocomp.ir.plasticity import STDP, LoihiRule, Plasticity, RewardSTDP, TripletSTDP
 
 INTEGRATORS = list(integrators.INTEGRATORS)
 FLOAT_MODELS = [model for model in BUILTIN if model.arithmetic == "float"]
@@ -149,8 +150,12 @@ def _projections(net: Network, rng: Generator, arithmetic: str) -> None:
                 receptors = net.populations[post].neuron.model.receptors
                 receptor = str(rng.choice(receptors)) if receptors else ""
                 delay, synapse = _delay(rng, connectivity, least), _synapse(rng, arithmetic)
-                rule = _rule(net, rng, pre, post, connectivity) if arithmetic == "float" else None
-                if rule is not None:
+                rule: Plasticity | LoihiRule | None = None
+                if arithmetic == "float":
+                    rule = _rule(net, rng, pre, post, connectivity)
+                else:
+                    rule = _loihi_rule(net, rng, pre, connectivity, synapse)
+                if isinstance(rule, Plasticity):
                     low, high = rule.bounds
                     connectivity = connectivity.with_weights(np.clip(connectivity.weights, low, high), None)
                 net.connect(pre, post, connectivity, delay=delay, loihi=synapse, receptor=receptor, plasticity=rule)
@@ -177,6 +182,16 @@ def _rule(net: Network, rng: Generator, pre: str, post: str, connectivity: Conne
     if not lonely:
         return None
     return RewardSTDP(str(rng.choice(lonely)), **taus, **step, **bounds, tau_c=0.1, reward_delay=int(rng.integers(0, 3)))
+
+
+def _loihi_rule(
+    net: Network, rng: Generator, pre: str, connectivity: Connectivity, synapse: LoihiSynapse | None
+) -> LoihiRule | None:
+    """Now and then a rule of Loihi's learning engine, where the weights it can reach do not flood the target."""
+    exponent = 0 if synapse is None else synapse.weight_exp
+    if rng.random() > 0.25 or net.node(pre).graded or connectivity.n_pre * 2**exponent > 100:
+        return None
+    return random_loihi_rule(rng)
 
 
 def _delay(rng: Generator, connectivity: Connectivity, least: int) -> Any:

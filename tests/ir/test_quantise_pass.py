@@ -234,8 +234,9 @@ def test_the_simulator_is_the_reference(name, folded):
     """Float and integer networks, one run and two samples side by side."""
     case = CASES[name]
     if not can_be_simulated(folded(case.network)):
-        with pytest.raises(CompileError):
-            Quantise()(folded(case.network))
+        learns = any(isinstance(x.plasticity, nc.LoihiRule) for x in case.network.projections.values())
+        with pytest.raises(CompileError):  # Loihi's integers need no quantising, whatever they learn
+            run_network(folded(case.network), {}, 1, 1) if learns else Quantise()(folded(case.network))
         return
     net = SnapToGrid(case.options.get("mantissa_bits", 24))(folded(case.network))
     lowered = LoihiWeights()(net) if case.arithmetic == "loihi" else net

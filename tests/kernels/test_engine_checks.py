@@ -555,3 +555,60 @@ def test_an_update_with_other_numbers_of_states_or_constants_is_refused():
         """
     )
     assert (done.returncode, done.stdout) == (0, "3\n"), done.stderr[-500:]
+
+
+def test_a_learning_engine_that_would_read_elsewhere_is_refused():
+    """Products and factors are indices and shifts: whatever is out of range would read or write outside the arrays."""
+    done = child(
+        """
+        import numpy as np, neurocomp as nc
+        from neurocomp.backends.cpu.plastic import engine_of
+        from neurocomp.kernels.engine import Engine
+        rule = nc.LoihiRule("x1*y0 - w*x0", "x0*t", x1_impulse=1, x1_tau=1, t_epoch=4)
+        net = nc.Network("n", dt=1e-3)
+        net.input("x", 2)
+        net.population("y", nc.LoihiLIF(du=4095, dv=0, vth=1), 2)
+        net.connect("x", "y", nc.Dense(np.full((2, 2), 40)), plasticity=rule, name="p")
+        program = nc.compile(net, "cpu")
+        engine = program._executable.engine
+        good = engine_of(program.lowered.projections["p"], rule)
+        def changed(name, value, *place):
+            array = good[name].copy()
+            array[place] = value
+            return {**good, name: array}
+        wrong = [
+            {**good, "epoch": 0}, {**good, "epoch": 64}, {**good, "products": good["products"][:0]},
+            {**good, "products": good["products"].astype(np.int64)}, {**good, "factors": good["factors"][:, :3]},
+            {**good, "whole": good["whole"][:4]}, {**good, "fraction": good["fraction"][:, ::2]},
+            *(changed("products", x, 0, k) for k, x in ((0, 2), (0, -1), (1, 3), (3, 32), (3, -1), (4, 16), (5, -1), (6, 9))),
+            changed("factors", 7, 0, 0), changed("factors", -1, 0, 0), changed("whole", 128, 0, 5), changed("impulse", 128, 0),
+            changed("impulse", -1, 0),
+        ]
+        where = (0, 1, np.array([1], np.int64))
+        blocks = [{"weights": np.zeros((2, 9))}]
+        refused = 0
+        for given in wrong:
+            fresh = Engine(1, 8, 0)
+            fresh.add_input(2, 0, False)
+            node = program.lowered.populations["y"]
+            from neurocomp.backends.cpu.compiled import update_for
+            from neurocomp.backends.base import initial_state
+            state = list(initial_state(node).values())
+            constants = [np.atleast_1d(np.array(node.program.constants[x], np.int64)) for x in node.program.form.constants]
+            capsule = update_for(node.program.form).capsule
+            fresh.add_population(2, 0, capsule, state, constants, np.zeros(2, np.int64), 1.0, True, False, True)
+            fresh.add_plastic(*where, None, np.zeros(0), 1.0, blocks, engine=good)
+            for rule_of, its in ((None, None), (None, given)):
+                try:
+                    fresh.add_plastic(*where, rule_of, np.zeros(0), 1.0, blocks, engine=its)
+                except ValueError:
+                    refused += 1
+        for draws in ((), [(0, np.zeros((3, 6)))], [(0, np.zeros((4, 5)))], [(0, np.zeros((4, 6), np.float32))]):
+            try:
+                engine.run(4, {}, [], [], 1, (), draws)
+            except ValueError:
+                refused += 1
+        print(refused - 2 * len(wrong))
+        """
+    )
+    assert (done.returncode, done.stdout) == (0, "4\n"), done.stdout + done.stderr[-800:]

@@ -16,14 +16,14 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from neurocomp.backends.plastic import PlasticSynapses
-from neurocomp.ir.network import Projection
+from neurocomp.backends.loihi_learning import synapses_of
+from neurocomp.ir.network import Network, Projection
 
 
 class PlasticConnection(AbstractProcess):
     """Sends summed weights to `a_out` and learns from the spikes of both ends.
 
-    exponent: of the target's grid. size, place: of all the target's inputs together, and where this one begins. first, steps:
+    net: the compiled network. size, place: of all the target's inputs together, and where this one begins. first, steps:
     machine step of the target's first step, and how many there are. final: file of the weights at the end, (k,). trace, every:
     file of the weights after every `every`-th step, (steps // every, k), or None.
     """
@@ -32,7 +32,7 @@ class PlasticConnection(AbstractProcess):
         self,
         *,
         projection: Projection,
-        exponent: int,
+        net: Network,
         size: int,
         place: int,
         first: int,
@@ -43,7 +43,7 @@ class PlasticConnection(AbstractProcess):
     ) -> None:
         super().__init__(
             projection=projection,
-            exponent=exponent,
+            net=net,
             size=size,
             place=place,
             first=first,
@@ -58,22 +58,16 @@ class PlasticConnection(AbstractProcess):
         self.a_out = OutPort(shape=(size,))
 
 
-@implements(proc=PlasticConnection, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt")
-class PyPlasticConnection(PyLoihiProcessModel):
+class _PlasticModel(PyLoihiProcessModel):
     """Keeps the spikes of the last steps, as every delay needs them."""
 
-    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
-    s_back: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
-    reward_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
-    a_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    dtype: type[np.generic]  # of what is sent
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         projection: Projection = proc_params["projection"]
         self.size, self.place, self.first, self.steps = (proc_params[x] for x in ("size", "place", "first", "steps"))
-        self.synapses = PlasticSynapses(projection, proc_params["exponent"])
+        self.synapses = synapses_of(proc_params["net"], projection)
         plasticity = projection.plasticity
         assert plasticity is not None
         self.wait = max(plasticity.reward_delay, 1)
@@ -91,7 +85,7 @@ class PyPlasticConnection(PyLoihiProcessModel):
         """Send what arrives in this step; then see who spikes in it, and learn."""
         arrivals = np.array([self.past[-d] for d in self.synapses.delays], bool)  # also of none
         reward = self.rewards[0]
-        a = np.zeros(self.size)
+        a = np.zeros(self.size, self.dtype)
         sums = self.synapses.input(arrivals)
         a[self.place : self.place + len(sums)] = sums
         self.a_out.send(a)
@@ -104,3 +98,29 @@ class PyPlasticConnection(PyLoihiProcessModel):
             self.final[:] = self.synapses.weights
             if self.trace is not None and (t + 1) % self.every == 0:
                 self.trace[t // self.every] = self.synapses.weights
+
+
+@implements(proc=PlasticConnection, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class PyPlasticConnectionFloat(_PlasticModel):
+    """Rules of float arithmetic."""
+
+    dtype = np.float64
+    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
+    s_back: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
+    reward_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
+    a_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+
+
+@implements(proc=PlasticConnection, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyPlasticConnectionFixed(_PlasticModel):
+    """Rules of Loihi's learning engine."""
+
+    dtype = np.int32
+    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    s_back: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    reward_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    a_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)

@@ -42,6 +42,18 @@ class StateRecorder(AbstractProcess):
         self.source = RefPort(shape)
 
 
+class WeightRecorder(AbstractProcess):
+    """Writes the weights of a LearningDense, in the order of `places` (targets, sources), as they are after the target's steps.
+
+    weights: the initial ones. Lava's engine is a step ahead: with the target's step t it has made t + lag of its own, and shows
+    the weights after these at its step t + lag - 1. final: file of the last, (k,). trace: of every `every`-th, or None.
+    """
+
+    def __init__(self, *, weights: Any, places: Any, lag: int, steps: int, final: Path, trace: Path | None, every: int) -> None:
+        super().__init__(weights=weights, places=places, lag=lag, steps=steps, final=final, trace=trace, every=every)
+        self.source = RefPort(weights.shape)
+
+
 class _RecorderModel(PyLoihiProcessModel):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
@@ -87,3 +99,41 @@ class PyStateRecorder(_RecorderModel):
     def run_post_mgmt(self) -> None:
         """Read and keep."""
         self.keep(self.source.read())
+
+
+@implements(proc=WeightRecorder, protocol=LoihiProtocol)
+@requires(CPU)
+class PyWeightRecorder(PyLoihiProcessModel):
+    """Reads only in steps that are kept: whole matrices travel."""
+
+    source: PyRefPort = LavaPyType(PyRefPort.VEC_DENSE, float)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.places, self.lag, self.steps = (proc_params[x] for x in ("places", "lag", "steps"))
+        self.every, trace, count = proc_params["every"], proc_params["trace"], len(proc_params["places"][0])
+        shape = (self.steps // self.every, count)
+        self.final: Any = np.lib.format.open_memmap(proc_params["final"], mode="w+", dtype=np.float64, shape=(count,))
+        self.trace: Any = None if trace is None else np.lib.format.open_memmap(trace, mode="w+", dtype=np.float64, shape=shape)
+        if self.lag == 0:
+            self._keep(0, proc_params["weights"])  # the engine has made no step yet
+
+    def _kept(self) -> int:
+        """The target's step whose weights are seen now, or -1 where nobody asks."""
+        t = self.time_step - self.lag
+        traced = self.trace is not None and (t + 1) % self.every == 0
+        return t if 0 <= t < self.steps and (traced or t == self.steps - 1) else -1
+
+    def _keep(self, t: int, weights: Any) -> None:
+        if t == self.steps - 1:
+            self.final[:] = weights[self.places]
+        if self.trace is not None and (t + 1) % self.every == 0:
+            self.trace[t // self.every] = weights[self.places]
+
+    def post_guard(self) -> bool:
+        """Ask for the phase in the steps that are kept."""
+        return self._kept() >= 0
+
+    def run_post_mgmt(self) -> None:
+        """Read and keep."""
+        self._keep(self._kept(), self.source.read())
