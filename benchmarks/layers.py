@@ -65,7 +65,7 @@ def weights(kind: str, rng: np.random.Generator) -> list[Weights]:
     else:
         shapes, scales = [(16, 2, 5, 5), (32, 16, 3, 3), (10, 32 * 7 * 7)], (0.4, 0.15, 0.05)
     return [
-        np.float32(rng.normal(0.1 * scale, scale, shape)).astype(np.float64)
+        np.asarray(rng.normal(0.1 * scale, scale, shape), np.float32).astype(np.float64)
         for shape, scale in zip(shapes, scales, strict=True)
     ]
 

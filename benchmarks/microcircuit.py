@@ -199,8 +199,8 @@ def report(program: nc.Program, threads: int, built: float, seconds: list[float]
     middle = statistics.median(seconds)
     print(
         f"cpu, threads={threads}: built in {built:.1f} s, at most {rss():.2f} GB, {synapses / 1e6:.0f} million synapses\n"
-        f"  {middle:.3f} s per biological second ({min(seconds):.3f} to {max(seconds):.3f}), {events / 1e6:.0f} million events, "
-        f"{1e9 * middle / events:.2f} ns each with everything"
+        f"  {middle:.3f} s per biological second ({min(seconds):.3f} to {max(seconds):.3f}), {events / 1e6:.0f} million "
+        f"events, {1e9 * middle / events:.2f} ns each with everything"
     )
     rates = {name: last.counters.spikes[name] / program.network.populations[name].size / lasting for name in NAMES}
     shown = (f"{name} {rates[name]:.2f} ({wanted})" for name, wanted in zip(NAMES, RATES, strict=True))

@@ -6,20 +6,21 @@ ctypedef fused acc_t:
     int32_t
     int64_t
 
-cdef struct Patches:           # a convolution; the taps of one axis say which outputs an input coordinate reaches
-    int32_t plane              # input height x width
-    int32_t width              # input width
-    int32_t out_plane          # output height x width
-    int32_t out_width
-    int32_t group_in           # input channels per group
-    int32_t group_out          # output channels per group
-    int32_t kernel_height
-    int32_t kernel_width
-    const int32_t* y_first     # input height + 1 offsets into y_taps
-    const int32_t* y_taps      # pairs (kernel row, output row)
-    const int32_t* x_first     # input width + 1 offsets into x_taps
-    const int32_t* x_taps      # pairs (kernel column, output column)
-    const int32_t* weights     # (input channel, kernel row, kernel column, output channel of the group) grid units
+cdef extern from "dense.h" nogil:
+    ctypedef struct nc_patches:
+        int32_t plane
+        int32_t width
+        int32_t out_plane
+        int32_t out_width
+        int32_t group_in
+        int32_t group_out
+        int32_t kernel_height
+        int32_t kernel_width
+        const int32_t* y_first
+        const int32_t* y_taps
+        const int32_t* x_first
+        const int32_t* x_taps
+        const int32_t* weights
 
 cdef enum:
     PACKED = 0                 # how a window stores a synapse: target and weight in one word
@@ -50,7 +51,9 @@ cdef int64_t add_rows(
 ) noexcept nogil
 
 cdef int64_t add_patches(
-    acc_t* acc, const Patches* conv, int64_t lo, int64_t hi, const int32_t* ids, const int32_t* payload, int64_t count
+    acc_t* sums, const nc_patches* conv, int64_t lo, int64_t hi, const int32_t* ids, const int32_t* payload, int64_t count
 ) noexcept nogil
 
-cdef void add_shifted(acc_t* acc, acc_t* scratch, int64_t lo, int64_t hi, int shift) noexcept nogil
+cdef void spread(acc_t* acc, acc_t* sums, int64_t plane, int64_t channels) noexcept nogil
+
+cdef void add_shifted(acc_t* acc, acc_t* scratch, int64_t n, int shift) noexcept nogil

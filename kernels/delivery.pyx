@@ -69,65 +69,55 @@ cdef void add_segments(
                 to[targets[j]] += values[j] * factor
 
 
+cdef extern from "dense.h" nogil:
+    int64_t nc_add_rows_narrow(
+        int32_t* acc, const int32_t* weights, const int32_t* rows, int64_t n_post, int64_t lo, int64_t hi, const int32_t* ids,
+        const int32_t* payload, int64_t count)
+    int64_t nc_add_rows_wide(
+        int64_t* acc, const int32_t* weights, const int32_t* rows, int64_t n_post, int64_t lo, int64_t hi, const int32_t* ids,
+        const int32_t* payload, int64_t count)
+    int64_t nc_add_patches_narrow(
+        int32_t* sums, const nc_patches* conv, int64_t lo, int64_t hi, const int32_t* ids, const int32_t* payload, int64_t count)
+    int64_t nc_add_patches_wide(
+        int64_t* sums, const nc_patches* conv, int64_t lo, int64_t hi, const int32_t* ids, const int32_t* payload, int64_t count)
+    void nc_spread_narrow(int32_t* acc, int32_t* sums, int64_t plane, int64_t channels)
+    void nc_spread_wide(int64_t* acc, int64_t* sums, int64_t plane, int64_t channels)
+    void nc_add_shifted_narrow(int32_t* acc, int32_t* scratch, int64_t n, int shift)
+    void nc_add_shifted_wide(int64_t* acc, int64_t* scratch, int64_t n, int shift)
+
+
 cdef int64_t add_rows(
     acc_t* acc, const int32_t* weights, const int32_t* rows, int64_t n_post, int64_t lo, int64_t hi,
     const int32_t* ids, const int32_t* payload, int64_t count
 ) noexcept nogil:
-    """All-to-all: targets lo..hi of one contiguous row per source; `rows` says which (-1: none), NULL: its own."""
-    cdef int64_t i, j, row, n = hi - lo, done = 0
-    cdef acc_t factor
-    cdef acc_t* to = acc + lo
-    cdef const int32_t* values
-    for i in range(count):
-        row = ids[i] if rows == NULL else rows[ids[i]]
-        if row < 0:
-            continue
-        done += n
-        values = weights + row * n_post + lo
-        if payload == NULL:
-            for j in range(n):
-                to[j] += values[j]
-        else:
-            factor = payload[i]
-            for j in range(n):
-                to[j] += values[j] * factor
-    return done
+    """All-to-all: targets lo..hi of one contiguous row per source; `rows` says which (-1: none), NULL: its own. acc: of lo."""
+    if acc_t is int32_t:
+        return nc_add_rows_narrow(acc, weights, rows, n_post, lo, hi, ids, payload, count)
+    else:
+        return nc_add_rows_wide(acc, weights, rows, n_post, lo, hi, ids, payload, count)
 
 
 cdef int64_t add_patches(
-    acc_t* acc, const Patches* conv, int64_t lo, int64_t hi, const int32_t* ids, const int32_t* payload, int64_t count
+    acc_t* sums, const nc_patches* conv, int64_t lo, int64_t hi, const int32_t* ids, const int32_t* payload, int64_t count
 ) noexcept nogil:
-    """Convolution: the kernel around each spike. lo and hi are multiples of the output plane: threads own channels."""
-    cdef int64_t i, c, y, x, first, begin, end, ky, kx, channel, done = 0
-    cdef int64_t plane = conv.out_plane
-    cdef int32_t row, column
-    cdef acc_t factor
-    cdef acc_t* to
-    cdef const int32_t* values
-    for i in range(count):
-        c = ids[i] // conv.plane
-        y = ids[i] % conv.plane // conv.width
-        x = ids[i] % conv.width
-        first = c // conv.group_in * conv.group_out
-        begin, end = max(first, lo // plane), min(first + conv.group_out, hi // plane)
-        if begin >= end:
-            continue
-        factor = 1 if payload == NULL else payload[i]
-        for row in range(conv.y_first[y], conv.y_first[y + 1]):
-            ky = (c * conv.kernel_height + conv.y_taps[2 * row]) * conv.kernel_width
-            for column in range(conv.x_first[x], conv.x_first[x + 1]):
-                kx = conv.x_taps[2 * column]
-                values = conv.weights + (ky + kx) * conv.group_out - first
-                to = acc + conv.y_taps[2 * row + 1] * conv.out_width + conv.x_taps[2 * column + 1]
-                for channel in range(begin, end):
-                    to[channel * plane] += values[channel] * factor
-        done += (end - begin) * (conv.y_first[y + 1] - conv.y_first[y]) * (conv.x_first[x + 1] - conv.x_first[x])
-    return done
+    """Convolution: the kernel around each spike, into sums (output place, channel lo..hi). Threads own channels."""
+    if acc_t is int32_t:
+        return nc_add_patches_narrow(sums, conv, lo, hi, ids, payload, count)
+    else:
+        return nc_add_patches_wide(sums, conv, lo, hi, ids, payload, count)
 
 
-cdef void add_shifted(acc_t* acc, acc_t* scratch, int64_t lo, int64_t hi, int shift) noexcept nogil:
+cdef void spread(acc_t* acc, acc_t* sums, int64_t plane, int64_t channels) noexcept nogil:
+    """Add such sums to accumulators (channel, output place), and clear them."""
+    if acc_t is int32_t:
+        nc_spread_narrow(acc, sums, plane, channels)
+    else:
+        nc_spread_wide(acc, sums, plane, channels)
+
+
+cdef void add_shifted(acc_t* acc, acc_t* scratch, int64_t n, int shift) noexcept nogil:
     """Add the floor of scratch / 2**shift, and clear the scratch."""
-    cdef int64_t j
-    for j in range(lo, hi):
-        acc[j] += scratch[j] >> shift
-        scratch[j] = 0
+    if acc_t is int32_t:
+        nc_add_shifted_narrow(acc, scratch, n, shift)
+    else:
+        nc_add_shifted_wide(acc, scratch, n, shift)

@@ -15,6 +15,7 @@ from neurocomp.kernels.loop cimport (
 
 from neurocomp.kernels.checks import check_array, check_block, check_input, check_taps, check_window
 from neurocomp.kernels.delivery cimport HALF, PACKED, SHARED, SPLIT, Window
+from neurocomp.kernels.logs cimport take_log
 from neurocomp.kernels.learning cimport NC_TRACES, Block, Learning, nc_engine_events, nc_learning, nc_rule
 from neurocomp.kernels.loihi cimport fill_engine, take_draws
 
@@ -408,6 +409,9 @@ cdef class Engine:
         new.conv.weights = <const int32_t*>self._hold(weights)
         new.conv.y_first, new.conv.y_taps = <const int32_t*>self._hold(y_taps[0]), <const int32_t*>self._hold(y_taps[1])
         new.conv.x_first, new.conv.x_taps = <const int32_t*>self._hold(x_taps[0]), <const int32_t*>self._hold(x_taps[1])
+        for k in range(self.loop.threads):
+            size = target.bounds[k + 1] - target.bounds[k]
+            new.sums[k] = <void*>self._hold(np.zeros(size, np.int64 if target.wide else np.int32))
         self._finish_projection(before)
 
     def add_plastic(
@@ -608,7 +612,7 @@ cdef class Engine:
         if self.loop.failed:
             raise MemoryError("no memory left for recorded spikes; record fewer populations or fewer steps")
         self.loop.now += steps
-        spikes = {i: self._take_log(i) for i in record}
+        spikes = {i: take_log(&self.loop.nodes[<int>i], self.loop.threads) for i in record}
         counts = [sum([self.loop.nodes[i].total[k] for k in range(self.loop.threads)]) for i in range(self.loop.n_nodes)]
         events = [sum([self.loop.projections[i].events[k] for k in range(self.loop.threads)]) for i in range(self.loop.n_projections)]
         self._count_listed(events)
@@ -714,27 +718,6 @@ cdef class Engine:
             for k in range(self.loop.threads if self.loop.projections[i].kind == PLASTIC else 0):
                 take_draws(&self.loop.projections[i].learning.blocks[k].engine, draws.get(i), last)
 
-    def _take_log(self, int index):
-        """Recorded (times, ids, payloads or None) of a node, sorted by time, then neuron; the log is emptied."""
-        cdef Node* node = &self.loop.nodes[index]
-        cdef SpikeLog* log
-        cdef int k
-        parts = []
-        for k in range(self.loop.threads):
-            log = &node.logs[k]
-            parts.append((
-                _copied(log.times, 8, log.count), _copied(log.ids, 4, log.count), _copied(log.payload, 4, log.count)
-            ))
-            free(log.times)
-            free(log.ids)
-            free(log.payload)
-            memset(log, 0, sizeof(SpikeLog))
-        times, ids, payload = (np.concatenate(part) for part in zip(*parts))
-        if self.loop.threads > 1:
-            order = np.argsort(times, kind="stable")  # threads own ascending ranges, so ids stay sorted within a step
-            times, ids, payload = times[order], ids[order], payload[order] if node.graded else payload
-        return times, ids.astype(np.int64), payload.astype(np.int64) if node.graded else None
-
 
 cdef void* _grown(void* memory, size_t size) except NULL:
     """Memory with room for `size` bytes and what was in it."""
@@ -742,14 +725,6 @@ cdef void* _grown(void* memory, size_t size) except NULL:
     if grown == NULL:
         raise MemoryError
     return grown
-
-
-cdef _copied(const void* values, int width, int64_t count):
-    """An array of `count` integers of `width` bytes; empty where there is nothing."""
-    array = np.zeros(count if values != NULL else 0, np.int64 if width == 8 else np.int32)
-    if array.size:
-        memcpy(<void*><uintptr_t>array.__array_interface__["data"][0], values, count * width)
-    return array
 
 
 cdef bint look_for_signals(void* owner) noexcept with gil:

@@ -16,7 +16,7 @@ cdef enum:
     CONV = 2
     PLASTIC = 3
 
-from neurocomp.kernels.delivery cimport Patches, Window
+from neurocomp.kernels.delivery cimport Window, nc_patches
 from neurocomp.kernels.learning cimport Learning
 
 cdef extern from "step.h" nogil:
@@ -104,7 +104,8 @@ cdef struct Projection:
     const int64_t* delays      # n_delays machine steps, ascending
     const int32_t* weights     # dense: rows x n_post grid units
     const int32_t* rows        # dense: row of each source neuron, -1 for none; NULL: its own
-    Patches conv               # convolution
+    nc_patches conv            # convolution
+    void* sums[MAX_THREADS]    # convolution, by thread: (output place, channel) sums of the step, 0 between steps
     Learning learning          # plastic
     int64_t events[MAX_THREADS]         # synaptic events of this run, by thread
 

@@ -10,7 +10,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.stdlib cimport realloc
 from libc.string cimport memcpy
 
-from neurocomp.kernels.delivery cimport PACKED, Segment, Window, acc_t, add_patches, add_rows, add_segments, add_shifted
+from neurocomp.kernels.delivery cimport PACKED, Segment, Window, acc_t, add_patches, add_rows, add_segments, add_shifted, spread
 from neurocomp.kernels.learning cimport Block, add_weights, learn_arrivals, learn_reward, learn_spikes, ready_post
 from neurocomp.kernels.loihi cimport run_engine
 
@@ -38,12 +38,13 @@ cdef int64_t add_events(
     acc_t* acc, Projection* projection, int k, int d, int64_t n_post, int64_t lo, int64_t hi,
     const int32_t* ids, const int32_t* payload, int64_t count
 ) noexcept nogil:
-    """Deliver `count` spikes over a projection's synapses of delay number d, in the way they are stored."""
+    """Deliver `count` spikes over a projection's synapses of delay number d, in the way they are stored. acc: of neuron lo."""
+    cdef int64_t plane = projection.conv.out_plane
     if projection.kind == DENSE:
         return add_rows(acc, projection.weights, projection.rows, n_post, lo, hi, ids, payload, count)
     if projection.kind == PLASTIC:
-        return add_weights(acc, &projection.learning, &projection.learning.blocks[k], projection.n_delays, d, ids, count)
-    return add_patches(acc, &projection.conv, lo, hi, ids, payload, count)
+        return add_weights(acc - lo, &projection.learning, &projection.learning.blocks[k], projection.n_delays, d, ids, count)
+    return add_patches(<acc_t*>projection.sums[k], &projection.conv, lo // plane, hi // plane, ids, payload, count)
 
 
 cdef void take_inputs(Node* node, int k, int64_t j, int64_t n, double* a) noexcept nogil:
@@ -189,56 +190,59 @@ cdef inline void add_listed(
 cdef void shift_sums(Loop* loop, Table* table, Window* window, int k) noexcept nogil:
     """Add the scratch of a window's accumulators, shifted, to these."""
     if table.wide:
-        add_shifted(
-            <int64_t*>loop.acc[1][k], <int64_t*>loop.scratch[1][k], window.base, window.base + window.size, table.shift)
+        add_shifted(<int64_t*>loop.acc[1][k] + window.base, <int64_t*>loop.scratch[1][k] + window.base, window.size, table.shift)
     else:
-        add_shifted(
-            <int32_t*>loop.acc[0][k], <int32_t*>loop.scratch[0][k], window.base, window.base + window.size, table.shift)
+        add_shifted(<int32_t*>loop.acc[0][k] + window.base, <int32_t*>loop.scratch[0][k] + window.base, window.size, table.shift)
 
 
 cdef void deliver(Loop* loop, int index, int k, int64_t step) noexcept nogil:
-    """Add every event that reaches thread k's neurons of a population at this machine step."""
+    """Add every event that reaches thread k's neurons of a population at this machine step, but for listed synapses."""
     cdef Node* post = &loop.nodes[index]
-    cdef Node* pre
     cdef Projection* projection
-    cdef int64_t lo = post.bounds[k], hi = post.bounds[k + 1], slot, at, count, found
-    cdef int n, d, source
-    cdef const int32_t* ids
-    cdef const int32_t* payload
-    cdef void* to
-    cdef int64_t before  # from the thread's accumulators back to where those of neuron 0 would be
-    if lo == hi:
+    cdef int n
+    cdef int64_t at
+    if post.bounds[k] == post.bounds[k + 1]:
         return
     for n in range(loop.first[index], loop.first[index + 1]):
         projection = &loop.projections[loop.order[n]]
         if projection.kind == SPARSE:
-            continue  # `deliver_listed` has
+            continue
         if projection.kind == PLASTIC and projection.learning.blocks[k].engine.n_products:
             run_engine(loop, projection, &projection.learning.blocks[k], k, step, False)
-        pre = &loop.nodes[projection.pre]
-        to = post.scratch[k] if projection.shift else post.acc[k]
-        before = projection.receptor * (hi - lo) - lo
-        for d in range(projection.n_delays):
-            if step < projection.delays[d]:
+        at = projection.receptor * (post.bounds[k + 1] - post.bounds[k])
+        if post.wide:
+            deliver_over(<int64_t*>post.acc[k] + at, <int64_t*>post.scratch[k] + at, loop, projection, k, step)
+        else:
+            deliver_over(<int32_t*>post.acc[k] + at, <int32_t*>post.scratch[k] + at, loop, projection, k, step)
+
+
+cdef void deliver_over(
+    acc_t* acc, acc_t* scratch, Loop* loop, Projection* projection, int k, int64_t step
+) noexcept nogil:
+    """Add the events of one projection. acc, scratch: of the thread's first neuron."""
+    cdef Node* pre = &loop.nodes[projection.pre]
+    cdef Node* post = &loop.nodes[projection.post]
+    cdef int64_t lo = post.bounds[k], hi = post.bounds[k + 1], slot, at, count, found
+    cdef int d, source
+    cdef acc_t* to = scratch if projection.shift else acc
+    cdef const int32_t* payload
+    for d in range(projection.n_delays):
+        if step < projection.delays[d]:
+            continue
+        slot = (step - projection.delays[d]) % pre.ring
+        found = 0
+        for source in range(loop.threads):
+            count = pre.counts[slot * loop.threads + source]
+            if count == 0:
                 continue
-            slot = (step - projection.delays[d]) % pre.ring
-            found = 0
-            for source in range(loop.threads):
-                count = pre.counts[slot * loop.threads + source]
-                if count == 0:
-                    continue
-                at = slot * pre.size + pre.bounds[source]
-                ids = pre.ids + at
-                payload = pre.payload + at if pre.graded else NULL
-                if post.wide:
-                    found += add_events(<int64_t*>to + before, projection, k, d, post.size, lo, hi, ids, payload, count)
-                else:
-                    found += add_events(<int32_t*>to + before, projection, k, d, post.size, lo, hi, ids, payload, count)
-            projection.events[k] += found
-            if projection.shift and found and post.wide:
-                add_shifted(<int64_t*>post.acc[k] + before, <int64_t*>post.scratch[k] + before, lo, hi, projection.shift)
-            elif projection.shift and found:
-                add_shifted(<int32_t*>post.acc[k] + before, <int32_t*>post.scratch[k] + before, lo, hi, projection.shift)
+            at = slot * pre.size + pre.bounds[source]
+            payload = pre.payload + at if pre.graded else NULL
+            found += add_events(to, projection, k, d, post.size, lo, hi, pre.ids + at, payload, count)
+        projection.events[k] += found
+        if found and projection.kind == CONV:
+            spread(to, <acc_t*>projection.sums[k], projection.conv.out_plane, (hi - lo) // projection.conv.out_plane)
+        if found and projection.shift:
+            add_shifted(acc, scratch, hi - lo, projection.shift)
 
 
 cdef inline int64_t trace_row(Loop* loop, int64_t t) noexcept nogil:
