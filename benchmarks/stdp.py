@@ -23,7 +23,8 @@ G_MAX, A_PRE, A_POST, TAU = 0.01, 0.01, 0.01 * 1.05, 20e-3
 BRIAN2 = """
 import json, sys, tempfile, time
 from brian2 import *
-set_device('cpp_standalone', directory=tempfile.mkdtemp(), build_on_run=False)
+folder = tempfile.mkdtemp()
+set_device('cpp_standalone', directory=folder, build_on_run=False)
 prefs.core.default_float_dtype = float64
 defaultclock.dt = {dt}*second
 taum, taupre, taupost, Ee, vt, vr, El, taue = 10*ms, 20*ms, 20*ms, 0*mV, -54*mV, -60*mV, -74*mV, 5*ms
@@ -42,10 +43,10 @@ w = clip(w + Apre, 0, gmax)''')
 S.connect(); S.w = 'rand()*gmax'
 mon = SpikeMonitor(neurons, record=False)
 run({seconds}*second)
-device.build(run=False)
+device.build(directory=folder, run=False)
 times = []
 for _ in range({runs}):
-    began = time.perf_counter(); device.run(); times.append(time.perf_counter() - began)
+    began = time.perf_counter(); device.run(directory=folder, with_output=False); times.append(time.perf_counter() - began)
 print(json.dumps(dict(times=times, rate=mon.num_spikes/{cells}/{seconds}, w=float(mean(S.w[:])/gmax))))
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -68,14 +69,16 @@ def pieces(listed: Listed) -> Iterator[Piece]:
 
 def together(net: Network, all_listed: Sequence[Listed]) -> list[list[Listed]]:
     """The projections that can share a table: of one source, onto targets of one lag and one accumulator width."""
-    groups: dict[Any, list[Listed]] = {}  # sums that are shifted stay alone, and so do a second projection's onto a target
+    groups: dict[Any, list[Listed]] = {}  # sums that are shifted stay alone, and so do further projections onto a target
+    seen: Counter[Any] = Counter()
     for listed in all_listed:
         projection = listed.projection
         post = net.populations[projection.post]
         assert post.grid is not None
         key = (projection.pre, post.lag, post.grid.bits, listed.number if projection.shift else -1)
-        again = sum(x.projection.post == projection.post and x.slot == listed.slot for x in groups.get((*key, 0), []))
-        groups.setdefault((*key, again), []).append(listed)
+        target = (key, projection.post, listed.slot)
+        groups.setdefault((key, seen[target]), []).append(listed)
+        seen[target] += 1
     return [*groups.values()]
 
 

@@ -48,7 +48,7 @@ def _recurrent(name: str, pattern: Any, drawn: bool) -> Case:
 
 
 def _one_source() -> Case:
-    """What one source sends to several populations, twice to one of them, and some of it never."""
+    """What one source sends to several populations, three times to one of them, and some of it never."""
     net = Network("pattern-one-source", dt=DT, seed=8)
     net.input("x", SIZE)
     for name, size in (("p", 90), ("q", 17), ("r", 40)):
@@ -56,6 +56,7 @@ def _one_source() -> Case:
         net.population(name, CubaLIF(tau_syn=4e-3, tau_mem=8e-3, r=gain), size)
         net.connect("x", name, FixedProbability(0.3, Normal(8.0, 2.0)), delay=LATER)
     net.connect("x", "p", FixedInDegree(3, 6.0), delay=1)
+    net.connect("x", "p", FixedOutDegree(2, 5.0), delay=4)
     net.connect("p", "q", FixedProbability(0.0), delay=1)
     net.connect("p", "q", FixedTotalNumber(0), delay=LATER)
     return Case(net.name, net, _inputs(net.name), STEPS)
