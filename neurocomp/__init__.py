@@ -3,6 +3,7 @@
 from neurocomp.backends.base import Counters
 from neurocomp.backends.registry import names as targets
 from neurocomp.conform import ConformanceReport, Difference, compare, conform
+from neurocomp.energy.report import EnergyReport, energy
 from neurocomp.importers.lavadl import from_lavadl
 from neurocomp.importers.nir import from_nir, to_nir
 from neurocomp.importers.rates import Conversion
@@ -89,6 +90,7 @@ __all__ = [
     "CubaLIF",
     "Dense",
     "Difference",
+    "EnergyReport",
     "Events",
     "ExpLIF",
     "FixedInDegree",
@@ -142,6 +144,7 @@ __all__ = [
     "compare",
     "conform",
     "convert_sklearn",
+    "energy",
     "errors",
     "from_lavadl",
     "from_nir",
