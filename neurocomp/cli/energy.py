@@ -12,6 +12,7 @@ from neurocomp.cli.inputs import gather
 from neurocomp.energy.profile import names
 from neurocomp.energy.rapl import measure
 from neurocomp.energy.report import DEFAULT, energy
+from neurocomp.energy.words import WIDTH
 from neurocomp.ir.errors import InputError
 from neurocomp.ir.placement import PlacementError
 from neurocomp.program import compile as compile_network
@@ -93,7 +94,8 @@ def command(
     except PlacementError as error:
         click.echo(f"Does not fit: {error}", err=True)
         ctx.exit(DOES_NOT_FIT)
-    Console().print(report)
+    console = Console()
+    console.print(report, width=None if console.is_terminal else max(console.width, WIDTH))
     for path in traces:
         click.echo(f"\n{report.trace(path)}")
     for what, target_file, write in (

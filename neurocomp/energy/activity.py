@@ -174,7 +174,8 @@ class _Counter:
 
     def activity(self, recordings: Sequence[Recording]) -> Activity:
         """The result."""
-        tallies = tuple(Tally(kind, subject, by_core) for (kind, subject), by_core in self.total.items() if by_core.any())
+        kept = ("neuron.active", "neuron.inactive")  # at another activity they may not be 0
+        tallies = tuple(Tally(*key, by_core) for key, by_core in self.total.items() if by_core.any() or key[0] in kept)
         spikes = {}
         for name in recordings[0].spikes:
             counts = [np.bincount(x.spikes[name].times, minlength=self.steps) for x in recordings]
@@ -201,6 +202,8 @@ class _Counter:
         each = np.broadcast_to(np.asarray(home.sum(axis=0)).ravel(), at_work.shape)
         self._count("neuron.access", name, each, population.lag)
         self._count("neuron.active", name, at_work, population.lag)
+        always = np.broadcast_to(self.replay.always[name].astype(np.int64) @ home, at_work.shape)
+        self._count("neuron.always", name, always, population.lag)
         self._count("neuron.inactive", name, each - at_work, population.lag)
         for kind, per_update in self.operations[name].items():
             self._count(kind, name, each * per_update)

@@ -40,16 +40,14 @@ class Item:
         how = f"{_number(count)} × {constant.text}{runs}"
         return Quantity(label, bounds[0], bounds[1], bounds[2], "J", how, constant.citation)
 
-    def scaled(self, factor: float, access: Mapping[str, float]) -> float:
-        """The count at `factor` times the activity. access: updates of each population, which bound the active ones."""
-        if KINDS[self.kind].grows == "never":
-            return self.count
-        if self.kind == "neuron.active":
-            return min(self.count * factor, access[self.subject])
-        if self.kind == "neuron.inactive":
-            awake = access[self.subject] - self.count
-            return access[self.subject] - min(awake * factor, access[self.subject])
-        return self.count * factor
+    def scaled(self, factor: float, bounds: Mapping[str, tuple[float, float]]) -> float:
+        """The count at `factor` times the activity. bounds: fewest and most active updates of each population."""
+        if self.kind not in ("neuron.active", "neuron.inactive"):
+            return self.count * (factor if KINDS[self.kind].grows == "activity" else 1.0)
+        least, most = bounds[self.subject]
+        active = self.count if self.kind == "neuron.active" else most - self.count
+        active = min(least + (active - least) * factor, most)
+        return active if self.kind == "neuron.active" else most - active
 
 
 def items(activity: Activity, profile: Profile) -> tuple[Item, ...]:
@@ -62,9 +60,10 @@ def items(activity: Activity, profile: Profile) -> tuple[Item, ...]:
     return tuple(lines)
 
 
-def updates(tallies: Iterable[Tally]) -> dict[str, float]:
-    """Updates by population."""
-    return {x.subject: float(x.count) for x in tallies if x.kind == "neuron.access"}
+def active_bounds(tallies: Iterable[Tally]) -> dict[str, tuple[float, float]]:
+    """By population: updates that are active without any spike, and all updates."""
+    least = {x.subject: float(x.count) for x in tallies if x.kind == "neuron.always"}
+    return {x.subject: (least.get(x.subject, 0.0), float(x.count)) for x in tallies if x.kind == "neuron.access"}
 
 
 def chip_power(profile: Profile, chips: int) -> Quantity:

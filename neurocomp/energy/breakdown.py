@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from neurocomp.energy.activity import Activity
 from neurocomp.energy.baseline import Equivalent
-from neurocomp.energy.bill import Bill, Item, updates
+from neurocomp.energy.bill import Bill, Item, active_bounds
 from neurocomp.energy.kinds import COMPONENTS, KINDS
 from neurocomp.energy.profile import EnergyError, Profile
 from neurocomp.energy.quantity import Quantity, divided, exact, product, ratio, show, total
@@ -190,9 +190,9 @@ class EnergyFigures:
     # ---------------------------------------------------------------------------------------------------- what if
 
     def at_activity(self, factor: float) -> AtActivity:
-        """The numbers if every neuron spiked `factor` times as often: events scale, updates of all neurons and power do not."""
-        access = updates(self.activity.tallies)
-        dynamic = total("dynamic", [item.of(item.scaled(factor, access)) for item in self.items])
+        """The numbers if every neuron spiked `factor` times as often: events scale, all updates and static power do not."""
+        bounds = active_bounds(self.activity.tallies)
+        dynamic = total("dynamic", [item.of(item.scaled(factor, bounds)) for item in self.items])
         times = timing(self.activity, self.profile, factor)
         step = self.step if times is None or self.pace != "fast" else times.mean
         duration = product("duration", exact("steps", float(self.activity.steps), "steps"), step, "s")

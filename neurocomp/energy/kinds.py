@@ -42,6 +42,7 @@ KINDS: Mapping[str, Kind] = {
     "learn": Kind("weight updates of plastic synapses", "learning", ("events",), "activity"),
     "neuron.access": Kind("neuron updates, all", "neuron", ("events", "dense"), "never"),
     "neuron.active": Kind("neuron updates, active", "neuron", ("events",), "activity"),
+    "neuron.always": Kind("neuron updates, active without any spike", "neuron", (), "never"),  # bias or noise
     "neuron.inactive": Kind("neuron updates, at rest", "neuron", ("events",), "rest"),
     "neuron.spike": Kind("spikes of populations", "neuron", ("events",), "activity"),
     "neuron.random": Kind("random numbers drawn", "neuron", ("events",), "never"),

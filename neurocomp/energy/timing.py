@@ -74,7 +74,8 @@ def scaled_load(activity: Activity, factor: float) -> dict[str, Floats]:
     """The load at `factor` times the activity; active updates stay within all updates."""
     scale = {kind: factor if KINDS[kind].grows == "activity" else 1.0 for kind in activity.load}
     load = {kind: np.asarray(x * scale[kind], np.float64) for kind, x in activity.load.items()}
-    load["neuron.active"] = np.minimum(load["neuron.active"], load["neuron.access"])
+    always = load["neuron.always"]
+    load["neuron.active"] = np.minimum(always + (activity.load["neuron.active"] - always) * factor, load["neuron.access"])
     load["neuron.inactive"] = load["neuron.access"] - load["neuron.active"]
     return load
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.console import Console, Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from neurocomp.energy.breakdown import EnergyFigures
@@ -143,7 +143,17 @@ def _what_if(report: EnergyFigures) -> Table:
 
 
 def _comparison(report: EnergyFigures) -> Table:
-    table = Table("profile", "dynamic", "static", "total", "from", "to", "not priced", box=None, padding=(0, 2, 0, 0))
+    table = Table(
+        Column("profile", no_wrap=True),
+        "dynamic",
+        "static",
+        "total",
+        "from",
+        "to",
+        "not priced",
+        box=None,
+        padding=(0, 2, 0, 0),
+    )
     for one in (report, *report.others):
         whole = one.total
         table.add_row(

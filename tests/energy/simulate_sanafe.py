@@ -1,8 +1,8 @@
 """Runs networks in SANA-FE, in a process and environment of its own: JSON on stdin, JSON to the file given.
 
-A network has `groups` (name; cores: a [tile, core] per neuron; unit: the synapse unit of what comes in; and either spikes: a
-list of steps per neuron, or threshold, leak and bias), `projections` (pre, post, edges [pre, post, weight]) and `steps`. Tiles are
-numbered column by column, as SANA-FE does.
+A network has `groups`, `projections` (pre, post, edges [pre, post, weight]) and `steps`. A group has its name, cores (the
+tile and core of each neuron), the synapse unit of what comes in, and spikes (a list of steps per neuron) or threshold, leak and
+bias. Tiles are numbered column by column, as SANA-FE does.
 """
 
 import json

@@ -200,6 +200,15 @@ def test_components_are_sanafes(found, name):
     assert report.dynamic.value == pytest.approx(theirs["energy"]["total"], rel=CLOSE)
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_step_times_are_near_sanafes(found, name):
+    """Its "simple" timing has the same form, but charges each message with the updates since the last one, and counts the tile
+    of the inputs: within 10 %, and no equality is claimed.
+    """
+    case, theirs = found[name]
+    assert case.report().timing.steps[0].sum() == pytest.approx(theirs["sim_time"], rel=0.1)
+
+
 def test_every_kind_of_event_happened(found):
     """So that the equality above says something about each price."""
     happened = set().union(*(case.report().activity.counts() for case, _ in found.values()))
