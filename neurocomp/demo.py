@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from neurocomp.conform import ConformanceReport, conform
+from neurocomp.energy.profile import names as profile_names
 from neurocomp.energy.report import EnergyReport
 from neurocomp.energy.report import energy as energy_report
 from neurocomp.importers.rates import Conversion
@@ -34,18 +35,7 @@ LARGEST_LOSS = 0.015
 FASTEST_FIRST = ("cpu", "reference", "lava")
 GREYS = 16  # grey levels above white
 CHUNK = 100  # samples per call, so that progress can be shown
-PROFILES = (
-    "loihi1-sanafe",
-    "loihi1-davies2018",
-    "loihi2",
-    "truenorth",
-    "odin",
-    "spinnaker1",
-    "spinnaker2",
-    "cpu",
-    "gpu",
-    "cmos45-fp32",
-)
+FIRST_PROFILES = ("loihi1-sanafe", "loihi1-davies2018")
 
 Progress = Callable[[str, int, int], None]
 
@@ -138,7 +128,8 @@ def run_demo(
         recordings = _run_all(conversion, samples, steps, fastest, tell)
     answers, expected = conversion.decode(recordings), mlp.predict(digits.test)
     with clock.stage("energy"):
-        energy = energy_report(compile_network(conversion.network, fastest), recordings[:compared], PROFILES)
+        profiles = dict.fromkeys((*FIRST_PROFILES, *profile_names()))
+        energy = energy_report(compile_network(conversion.network, fastest), recordings[:compared], list(profiles))
     with clock.stage("draw"):
         files = _write(output_dir, conversion, digits, samples, recordings, answers, steps, fastest)
         files = (*files, energy.to_html(output_dir / "energy.html"))
@@ -197,6 +188,8 @@ def print_result(result: DemoResult, console: Console) -> None:
     table.add_row("same answer", f"{result.agreement:.2%} of the held-out digits")
     table.add_row("per digit", f"{result.spikes:.0f} spikes, {result.events:.0f} synaptic events, {result.updates:.0f} updates")
     table.add_row("energy per digit", result.energy.line)
+    pages = [path for path in result.files if path.suffix == ".html"]
+    table.add_row("", *(f"every number of it with its source: [link={path.resolve().as_uri()}]{path}[/]" for path in pages))
     console.print(table)
     console.print()
     if report.identical:

@@ -144,6 +144,8 @@ def comparison(reports: Sequence[EnergyFigures]) -> str:
         partial = " *" if one.not_priced else ""
         label = f"<b>{escape(one.profile.name)}{partial}</b>"
         numbers = f"{number(one.dynamic)} <small>dynamic</small><br>{number(one.total)} <small>in all</small>"
+        if one.profile.aggregate:
+            marks, numbers = mark(one.total, "all"), f"{number(one.total)} <small>in all</small>"
         grid = f"background-size:{100 / (last - first):.5g}% 100%"
         rows += f'<div class="line">{label}<div class="axis" style="{grid}">{marks}</div><span>{numbers}</span></div>'
     step = -(-(last - first) // 5)

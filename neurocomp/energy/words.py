@@ -78,6 +78,11 @@ def line(report: EnergyFigures) -> str:
     return f"{dynamic.text} dynamic{idle} by {report.profile.name}"
 
 
+def static_words(report: EnergyFigures) -> str:
+    """The static energy, or that the prices contain it."""
+    return "in the prices" if report.profile.aggregate else report.static.text
+
+
 def pace_words(report: EnergyFigures) -> str:
     """The pace in two words."""
     return {"real-time": "in real time", "fast": "at full speed"}.get(report.pace, f"at {report.step.text} per step")
@@ -157,7 +162,7 @@ def _comparison(report: EnergyFigures) -> Table:
     for one in (report, *report.others):
         whole = one.total
         table.add_row(
-            one.profile.name, one.dynamic.text, one.static.text, *_three(whole), ", ".join(x.kind for x in one.not_priced)
+            one.profile.name, one.dynamic.text, static_words(one), *_three(whole), ", ".join(x.kind for x in one.not_priced)
         )
     return table
 

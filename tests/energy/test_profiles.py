@@ -120,7 +120,7 @@ def own(tmp_path, old, new, name="odin"):
         ("[capacity]", "[capacities]", r"unknown section 'capacities'"),
         ('"learn" = "not given apart"', "", r"says nothing of 'learn' \(weight updates"),
         ('"hop.y" = ', '"synop.dense" = "twice"\n"hop.y" = ', r"more than once what becomes"),
-        ("value = 8.43, low = 8.43", "value = 8.43, low = 9.0", r"synop.dense: low <= value <= high does not hold for 9, 8.43, 8.43"),
+        ("value = 8.43, low = 8.43", "value = 8.43, low = 9.0", r"low <= value <= high does not hold for 9, 8.43, 8.43"),
         ('source = "frenkel"', 'source = "merolla"', r"source 'merolla' is not in \[sources\] \(frenkel\)"),
         ('basis = "measured"', 'basis = "guessed"', r"basis is measured, fitted, pre-silicon, derived, not 'guessed'"),
         ('unit = "pJ"', 'unit = "ns"', r"energy.synop.dense has unit 'ns'; it takes one of J, uJ, nJ, pJ"),
