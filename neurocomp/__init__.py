@@ -59,6 +59,7 @@ from neurocomp.ir.storage import load, save
 from neurocomp.ir.text import text
 from neurocomp.ir.verify import verify
 from neurocomp.plot import raster
+from neurocomp.plot_energy import energy_figure
 from neurocomp.plot_placement import placement_map
 from neurocomp.program import Program
 from neurocomp.program import compile as compile
@@ -145,6 +146,7 @@ __all__ = [
     "conform",
     "convert_sklearn",
     "energy",
+    "energy_figure",
     "errors",
     "from_lavadl",
     "from_nir",

@@ -7,7 +7,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from neurocomp.cli.common import compiler_options, input_options, load_model, model_argument, nir_options, writable
+from neurocomp.cli.common import compiler_options, input_options, load_model, model_argument, nir_options, picture, writable
 from neurocomp.cli.inputs import gather
 from neurocomp.energy.profile import names
 from neurocomp.energy.rapl import measure
@@ -15,6 +15,7 @@ from neurocomp.energy.report import DEFAULT, energy
 from neurocomp.energy.words import WIDTH
 from neurocomp.ir.errors import InputError
 from neurocomp.ir.placement import PlacementError
+from neurocomp.plot_energy import energy_figure
 from neurocomp.program import compile as compile_network
 
 DOES_NOT_FIT = 1
@@ -47,6 +48,9 @@ DOES_NOT_FIT = 1
 @click.option(
     "--csv", "csv_file", type=click.Path(dir_okay=False), callback=writable, help="Write counts and prices to this .csv file."
 )
+@click.option(
+    "--figure", "drawing", type=click.Path(dir_okay=False), callback=picture, help="Draw it to a .png, .svg or .pdf file."
+)
 @compiler_options
 @click.pass_context
 def command(
@@ -66,6 +70,7 @@ def command(
     html: str | None,
     json_file: str | None,
     csv_file: str | None,
+    drawing: str | None,
     mantissa_bits: int,
     options: dict[str, Any],
 ) -> None:
@@ -105,6 +110,9 @@ def command(
     ):
         if target_file:
             click.echo(f"{what}: {write(target_file)}")
+    if drawing:
+        energy_figure(report, drawing)
+        click.echo(f"figure: {drawing}")
 
 
 def _pace(text: str) -> str | float:

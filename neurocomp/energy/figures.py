@@ -118,7 +118,7 @@ def mesh(report: EnergyFigures, placement: Placement) -> str:
 
 def comparison(reports: Sequence[EnergyFigures]) -> str:
     """A row per profile on one logarithmic axis: dynamic and total energy with their ranges."""
-    known = [x for x in reports if x.total.value > 0]
+    known = sorted((x for x in reports if x.total.value > 0), key=lambda x: x.total.value)
     values = [y for x in known for q in (x.dynamic, x.total) for y in (q.low, q.value, q.high) if y > 0]
     if not values:
         return "<p>No profile has a price for anything that happened.</p>"
@@ -142,10 +142,13 @@ def comparison(reports: Sequence[EnergyFigures]) -> str:
     for one in known:
         marks = mark(one.total, "all") + mark(one.dynamic, "dyn")
         partial = " *" if one.not_priced else ""
-        label = f"<b>{escape(one.profile.name)}{partial}</b>"
+        mine = ' class="mine"' if one is reports[0] else ""
+        label = f"<b{mine}>{escape(one.profile.name)}{partial}</b>"
         numbers = f"{number(one.dynamic)} <small>dynamic</small><br>{number(one.total)} <small>in all</small>"
         if one.profile.aggregate:
             marks, numbers = mark(one.total, "all"), f"{number(one.total)} <small>in all</small>"
+        elif not one.profile.static:
+            marks, numbers = mark(one.dynamic, "dyn"), f"{number(one.dynamic)} <small>dynamic</small>"
         grid = f"background-size:{100 / (last - first):.5g}% 100%"
         rows += f'<div class="line">{label}<div class="axis" style="{grid}">{marks}</div><span>{numbers}</span></div>'
     step = -(-(last - first) // 5)

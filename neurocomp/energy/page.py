@@ -36,7 +36,7 @@ def page(report: EnergyFigures) -> str:
         ),
         macs=number(report.equivalents[0].macs) if report.equivalents else "",
         equivalents="".join(
-            _row(x.profile, *(number(y) for y in (x.ann, x.events, x.dense, x.density, x.break_even)))
+            _row(x.profile, *(number(y) for y in (x.ann, x.events, x.dense, x.density, x.break_even, report.break_even(x))))
             for x in report.equivalents
         ),
         neurobench="".join(_row(name, value) for name, value in _flat(report.neurobench)),
@@ -97,10 +97,11 @@ def _flat(fields: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, st
 
 def _constant(name: str, constant: Constant) -> str:
     low, high = (show(x, constant.unit) if constant.low != constant.high else "" for x in (constant.low, constant.high))
-    return (
-        f'<tr><td>{escape(name)}</td><td class="n">{escape(constant.text)}</td><td class="n wide">{escape(low)}</td>'
-        f'<td class="n wide">{escape(high)}</td><td>{escape(constant.citation)}</td></tr>'
+    cells = (
+        f'<td class="n">{escape(constant.text)}</td><td class="n wide">{escape(low)}</td><td class="n wide">{escape(high)}</td>'
     )
+    label = escape(name).replace(".", ".<wbr>")
+    return f"<tr><td>{label}</td>{cells}<td>{escape(constant.citation)}</td></tr>"
 
 
 def _traces(paths: Mapping[str, Quantity]) -> str:

@@ -91,7 +91,12 @@ def energy(
     Raises `EnergyError` for recordings and profiles that do not fit, among them static power on an aggregate constant, and
     `PlacementError` where the network does not fit the chip.
     """
+    if not isinstance(program, Program):
+        raise EnergyError("energy", f"takes the compiled program, then its recordings; the first argument is {program!r:.60}")
     recordings = [recording] if isinstance(recording, Recording) else list(recording)
+    for one in recordings:
+        if not isinstance(one, Recording):
+            raise EnergyError("energy", f"takes recordings, what program.run(...) gives, not {one!r:.60}")
     listed = [profile] if isinstance(profile, str | os.PathLike | Profile) else list(profile)
     if not listed:
         raise EnergyError("profile", "there is none; give at least one name")

@@ -7,7 +7,7 @@ import pytest
 
 import neurocomp as nc
 from neurocomp.conformance import CASES, random_case
-from neurocomp.energy import EnergyError, active, count
+from neurocomp.energy import EnergyError, active, count, names
 from neurocomp.energy.synapses import Synapses
 from neurocomp.ir.chips import Chip
 from neurocomp.ir.expressions import draws
@@ -69,6 +69,17 @@ def test_counts_are_those_of_every_spike_and_synapse(name):
     assert synops(counts) == sum(recording.counters.events.values()) == counts.get("op.ac", 0) + counts.get("op.mac", 0)
     assert counts["neuron.access"] == sum(recording.counters.updates.values())
     assert counts.get("neuron.active", 0) + counts.get("neuron.inactive", 0) == counts["neuron.access"]
+
+
+@pytest.mark.parametrize("name", list(CASES)[::16])
+def test_every_kind_of_network_has_a_report_by_every_profile(name):
+    case = CASES[name]
+    program = nc.compile(case.network, "cpu", **case.options)
+    first = "loihi2"  # whose neurons are programs
+    report = nc.energy(program, program.run(case.inputs, case.steps), [first, *(x for x in names() if x != first)])
+    assert not report.skipped
+    assert report.total.value > 0
+    assert all(one.activity.counts()["neuron.access"] == report.activity.counts()["neuron.access"] for one in report.others)
 
 
 def test_learning_counts_arrivals_and_spikes_of_the_target():

@@ -29,7 +29,8 @@ def neurocomp(*arguments, code=0):
 
 
 def test_files_hold_the_functions_numbers(model, tmp_path, report):
-    out = ["--html", "e.html", "--json", "e.json", "--csv", "e.csv"]
+    pytest.importorskip("matplotlib")
+    out = ["--html", "e.html", "--json", "e.json", "--csv", "e.csv", "--figure", "e.pdf"]
     result = neurocomp("energy", model, "--input", "spikes.npz", "--profile", "loihi1-sanafe,truenorth", *out)
     found = json.loads((tmp_path / "e.json").read_text())
     assert found["numbers"]["dynamic"]["value"] == report.dynamic.value
@@ -40,9 +41,10 @@ def test_files_hold_the_functions_numbers(model, tmp_path, report):
             report.dynamic.value
         )
     assert "<title>layered on Intel Loihi" in (tmp_path / "e.html").read_text()
-    for line in ("page: e.html", "JSON: e.json", "CSV: e.csv"):
+    for line in ("page: e.html", "JSON: e.json", "CSV: e.csv", "figure: e.pdf"):
         assert line in result.stdout
     assert "energy of this machine:" in result.stdout
+    assert (tmp_path / "e.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_traces_pace_and_static_power(model, report):

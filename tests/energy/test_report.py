@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 import neurocomp as nc
-from neurocomp.energy import EnergyError, Profile, names
+from neurocomp.energy import COMPONENTS, EnergyError, Profile, names
 from neurocomp.energy.data import COLUMNS
 from neurocomp.energy.quantity import show
 from neurocomp.ir.chips import Chip
@@ -245,13 +245,14 @@ class Page(HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.loads, self.open, self.titles, self.void = [], [], 0, {"meta", "rect", "br", "link"}
+        self.loads, self.open, self.marks, self.void = [], [], [], {"meta", "rect", "br", "link", "wbr"}
 
     def handle_starttag(self, tag, attributes):
         found = dict(attributes)
         self.loads += [value for key, value in found.items() if key in ("src", "href")]
         self.loads += [tag] if tag in ("script", "link", "iframe", "img") else []
-        self.titles += "title" in found or tag == "title"
+        if tag in ("u", "s") or found.get("class") in ("q", *COMPONENTS):
+            self.marks.append(found.get("title", ""))
         if tag not in self.void:
             self.open.append(tag)
 
@@ -267,11 +268,32 @@ def test_page_is_self_contained_and_every_number_hoverable(report, tmp_path):
     assert page.open == []
     assert page.loads == []
     assert "url(" not in text
-    assert page.titles > 100
+    assert len(page.marks) > 60
+    assert all("=" in words or "<-" in words for words in page.marks)
+    assert any(re.search(r"= [\d,]+ × 35\.5 pJ  <- SANA-FE", words) for words in page.marks)
+    cores = re.findall(r'class="core"[^>]*><title>([^<]*)', text)
+    assert all(re.search(r"of h.*\n.* = ", words) for words in cores)
     assert all(f"<summary>{path.replace('>', '&gt;')}:" in text for path in report.paths)
     assert text.count('class="core"') == len(report.activity.placement.cores)
     assert all(f"<b>{x.profile.name}" in text for x in report.others if x.total.value)
     assert "$" not in re.sub(r"<pre>.*?</pre>", "", text, flags=re.DOTALL)
+
+
+def test_figure_for_a_paper(report, tmp_path):
+    pytest.importorskip("matplotlib")
+    figure = nc.energy_figure(report, tmp_path / "energy.svg")
+    assert (tmp_path / "energy.svg").read_text().startswith("<?xml")
+    top, middle, bottom = figure.axes
+    length = {}
+    for bar in top.patches:
+        row = round(bar.get_y() + bar.get_height() / 2)
+        length[row] = length.get(row, 0.0) + bar.get_width()
+    wanted = [x.value for x in (*report.populations.values(), *report.projections.values())]
+    scale = max(wanted) / max(length.values())
+    assert [length.get(row, 0.0) * scale for row in range(len(wanted))] == pytest.approx(wanted)
+    assert len(middle.lines) == len(report.activity.spikes)
+    labels = [x.get_text().removesuffix(" *") for x in bottom.get_yticklabels()]
+    assert sorted(labels) == sorted(x.profile.name for x in (report, *report.others))
 
 
 def test_names_are_escaped_on_the_page(tmp_path):
@@ -361,6 +383,18 @@ def test_profiles_are_needed(layered_run):
         "cpu",
         "gpu",
     }
+
+
+def test_arguments_of_the_wrong_kind_are_named(layered_run):
+    program, recording = layered_run
+    with pytest.raises(EnergyError, match=r"takes the compiled program, then its recordings; the first argument is Recording"):
+        nc.energy(recording, program)
+    with pytest.raises(EnergyError, match=r"the first argument is <Network 'layered'"):
+        nc.energy(program.network, recording)
+    with pytest.raises(EnergyError, match=r"takes recordings, what program\.run\(\.\.\.\) gives, not 'x'"):
+        nc.energy(program, recording.spikes)
+    with pytest.raises(EnergyError, match="recordings: there is none"):
+        nc.energy(program, [])
 
 
 def test_the_same_report_from_every_backend(report):
