@@ -94,6 +94,8 @@ def energy(
     if not isinstance(program, Program):
         raise EnergyError("energy", f"takes the compiled program, then its recordings; the first argument is {program!r:.60}")
     recordings = [recording] if isinstance(recording, Recording) else list(recording)
+    if not recordings:
+        raise EnergyError("recordings", "there is none; give the recording of at least one run")
     for one in recordings:
         if not isinstance(one, Recording):
             raise EnergyError("energy", f"takes recordings, what program.run(...) gives, not {one!r:.60}")
