@@ -76,6 +76,11 @@ rooms = [f"neurocomp.{name}" for name in find_packages(".", include=exclude)]
 setup(
     packages=inside + rooms,
     package_dir={"neurocomp": "neurocomp", **{f"neurocomp.{room}": room for room in ROOMS}},
-    package_data={"neurocomp": ["py.typed"], "neurocomp.kernels": ["*.pyi", "*.h"], "neurocomp.ir.chips": ["*.toml"]},
+    package_data={
+        "neurocomp": ["py.typed"],
+        "neurocomp.energy": ["page.css", "page.html", "profiles/*.toml"],
+        "neurocomp.kernels": ["*.pyi", "*.h"],
+        "neurocomp.ir.chips": ["*.toml"],
+    },
     ext_modules=extensions(),
 )

@@ -3,6 +3,7 @@
 from neurocomp.backends.base import Counters
 from neurocomp.backends.registry import names as targets
 from neurocomp.conform import ConformanceReport, Difference, compare, conform
+from neurocomp.energy.report import EnergyReport, energy
 from neurocomp.importers.lavadl import from_lavadl
 from neurocomp.importers.nir import from_nir, to_nir
 from neurocomp.importers.rates import Conversion
@@ -58,6 +59,7 @@ from neurocomp.ir.storage import load, save
 from neurocomp.ir.text import text
 from neurocomp.ir.verify import verify
 from neurocomp.plot import raster
+from neurocomp.plot_energy import energy_figure
 from neurocomp.plot_placement import placement_map
 from neurocomp.program import Program
 from neurocomp.program import compile as compile
@@ -89,6 +91,7 @@ __all__ = [
     "CubaLIF",
     "Dense",
     "Difference",
+    "EnergyReport",
     "Events",
     "ExpLIF",
     "FixedInDegree",
@@ -142,6 +145,8 @@ __all__ = [
     "compare",
     "conform",
     "convert_sklearn",
+    "energy",
+    "energy_figure",
     "errors",
     "from_lavadl",
     "from_nir",

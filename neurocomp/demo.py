@@ -19,6 +19,9 @@ from rich.console import Console
 from rich.table import Table
 
 from neurocomp.conform import ConformanceReport, conform
+from neurocomp.energy.profile import names as profile_names
+from neurocomp.energy.report import EnergyReport
+from neurocomp.energy.report import energy as energy_report
 from neurocomp.importers.rates import Conversion
 from neurocomp.importers.sklearn import convert_sklearn
 from neurocomp.ir.errors import NeurocompError
@@ -32,6 +35,7 @@ LARGEST_LOSS = 0.015
 FASTEST_FIRST = ("cpu", "reference", "lava")
 GREYS = 16  # grey levels above white
 CHUNK = 100  # samples per call, so that progress can be shown
+FIRST_PROFILES = ("loihi1-sanafe", "loihi1-davies2018")
 
 Progress = Callable[[str, int, int], None]
 
@@ -55,7 +59,8 @@ class DemoResult:
     """The figures of a demonstration.
 
     ann_accuracy, snn_accuracy: 0..1 on all `held_out` samples. conformance: of `conformance.samples` of them. spikes, events,
-    updates: mean per sample (events: synaptic). seconds: wall time by stage. files: what was written.
+    updates: mean per sample (events: synaptic). energy: of the compared samples. seconds: wall time by stage. files: what was
+    written.
     """
 
     trained: int
@@ -70,6 +75,7 @@ class DemoResult:
     spikes: float
     events: float
     updates: float
+    energy: EnergyReport
     seconds: dict[str, float]
     files: tuple[Path, ...]
 
@@ -121,8 +127,12 @@ def run_demo(
     with clock.stage(f"all held-out samples on {fastest}"):
         recordings = _run_all(conversion, samples, steps, fastest, tell)
     answers, expected = conversion.decode(recordings), mlp.predict(digits.test)
+    with clock.stage("energy"):
+        profiles = dict.fromkeys((*FIRST_PROFILES, *profile_names()))
+        energy = energy_report(compile_network(conversion.network, fastest), recordings[:compared], list(profiles))
     with clock.stage("draw"):
         files = _write(output_dir, conversion, digits, samples, recordings, answers, steps, fastest)
+        files = (*files, energy.to_html(output_dir / "energy.html"))
     totals = [_total(recordings, kind) for kind in ("spikes", "events", "updates")]
     return DemoResult(
         trained=len(digits.train),
@@ -137,6 +147,7 @@ def run_demo(
         spikes=totals[0],
         events=totals[1],
         updates=totals[2],
+        energy=energy,
         seconds=clock.seconds,
         files=files,
     )
@@ -176,6 +187,9 @@ def print_result(result: DemoResult, console: Console) -> None:
     table.add_row("", _promise(result))
     table.add_row("same answer", f"{result.agreement:.2%} of the held-out digits")
     table.add_row("per digit", f"{result.spikes:.0f} spikes, {result.events:.0f} synaptic events, {result.updates:.0f} updates")
+    table.add_row("energy per digit", result.energy.line)
+    pages = [path for path in result.files if path.suffix == ".html"]
+    table.add_row("", *(f"every number of it with its source: [link={path.resolve().as_uri()}]{path}[/]" for path in pages))
     console.print(table)
     console.print()
     if report.identical:
@@ -224,7 +238,7 @@ def _run_all(conversion: Conversion, samples: list[dict[str, Any]], steps: int, 
     program = compile_network(conversion.network, target)
     recordings: list[Recording] = []
     for start in range(0, len(samples), CHUNK):
-        recordings += program.run_batch(samples[start : start + CHUNK], steps, conversion.record)
+        recordings += program.run_batch(samples[start : start + CHUNK], steps, ["spikes", *conversion.record])
         tell(f"all held-out samples on {target}", len(recordings), len(samples))
     return recordings
 

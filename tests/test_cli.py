@@ -277,6 +277,9 @@ def test_the_demo_keeps_its_promises(demo):
     assert all(path.stat().st_size for path in result.files)
     assert {"train", "convert", "compare", "draw"} <= set(stages)
     assert result.updates == 32 * 138
+    assert result.energy.activity.samples == 10
+    assert result.energy.total.value > result.energy.dynamic.value > 0
+    assert "energy.html" in {path.name for path in result.files}
     assert sum(result.seconds.values()) < 90
 
 

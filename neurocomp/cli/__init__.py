@@ -11,7 +11,7 @@ import click
 import neurocomp
 from neurocomp.ir.errors import NeurocompError
 
-COMMANDS: tuple[str, ...] = ("run", "conform", "show", "check", "quantise", "place", "demo")
+COMMANDS: tuple[str, ...] = ("run", "conform", "show", "check", "quantise", "place", "energy", "demo")
 
 
 BUG = 70  # exit code of a fault of ours (EX_SOFTWARE), so that it is never taken for "different"
@@ -70,6 +70,7 @@ def main() -> None:
     neurocomp run model.neurocomp --random 0.1 --steps 100 --raster spikes.png
     neurocomp conform model.neurocomp --random 0.1 --steps 100
     neurocomp quantise model.neurocomp --random 0.1 --steps 100
+    neurocomp energy model.neurocomp --random 0.1 --steps 100 --html energy.html
 
     Exit codes: 0 fine, 1 the comparison or check failed, 2 the command could not be carried out,
     70 a fault of neurocomp itself.

@@ -25,7 +25,8 @@ def command(ctx: click.Context, output: str, targets: str | None, steps: int, co
     """Train a classifier of handwritten digits, turn it into a spiking network, and run it on every backend.
 
     Prints the accuracy before and after, whether all backends gave the same spikes and states, what one answer costs in
-    events, and the time of each stage. Writes a picture of one run, the network and its input to the output folder.
+    events and energy, and the time of each stage. Writes a picture of one run, a page about the energy, the network and its
+    input to the output folder.
 
     \b
     Example
