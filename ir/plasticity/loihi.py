@@ -15,7 +15,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.ir import numerics
 from neurocomp.ir.errors import ModelError
 from neurocomp.ir.plasticity.products import POST, PRE, TRACES, Product, parse_products, products_text
 
@@ -106,6 +105,8 @@ class LoihiRule:
 
     def decays(self, traces: tuple[str, ...]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """(traces, 128) whole part and fraction of every value a trace can have, a step later."""
+        from neurocomp.ir import numerics  # needs mpmath, which is not there while the package is built
+
         taus = [getattr(self, f"{x}_tau") for x in traces]
         factors = np.array([float(numerics.exp(np.float64(-1.0 / tau))) if tau else 0.0 for tau in taus])
         later = factors[:, None] * np.arange(TRACE_TOP + 1)
