@@ -35,6 +35,9 @@ bench: install
 	$(BIN)/python benchmarks/neurons.py
 	$(BIN)/python benchmarks/cobahh.py
 	$(BIN)/python benchmarks/stdp.py
+	$(BIN)/python benchmarks/networks.py
+	$(BIN)/python benchmarks/layers.py
+	$(BIN)/python benchmarks/microcircuit.py --scale 0.1
 
 install: $(VENV)/.installed
 

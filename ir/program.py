@@ -68,6 +68,11 @@ class StepForm:
         """Whether the program draws random numbers."""
         return any(True for expr in self.expressions() for _ in draws(expr))
 
+    @property
+    def autonomous(self) -> bool:
+        """Whether a step depends on nothing but state and inputs: not on the time, not on chance."""
+        return not self.random and all(TIME not in names(x) for x in self.expressions())
+
     def expressions(self) -> tuple[Expr, ...]:
         """Every expression, in the order of evaluation."""
         spike = () if self.spike is None else (self.spike,)

@@ -26,7 +26,9 @@ class Engine:
         align: int = 16,
         key: int = 0,
         context: object = None,
+        autonomous: bool = False,
     ) -> int: ...
+    def rested(self, index: int) -> int: ...
     def places(self, index: int) -> list[tuple[int, int, int]]: ...
     def add_sparse(
         self, pre: int, post: int, delays: NDArray[int64], shift: int, row_lengths: NDArray[int64], receptor: int = 0

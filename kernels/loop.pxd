@@ -67,6 +67,9 @@ cdef struct Node:
     uint64_t key               # of its random numbers
     nc_counts* poisson[MAX_THREADS]  # by thread: what its Poisson counts keep from step to step
     int n_inputs               # receptors
+    bint autonomous            # an update depends on nothing but state and inputs, so what has settled stays so
+    uint8_t* settled[MAX_THREADS]   # by thread: the chunks that input at rest leaves as they are, and silent
+    int64_t rested[MAX_THREADS]     # by thread: neuron updates left out in this run
     int64_t chunk              # neurons updated at once: all they read fits the L1 cache
     int n_state
     int n_constants

@@ -8,7 +8,7 @@ source onto several populations are delivered at once (`Table`): their segments 
 
 from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.stdlib cimport realloc
-from libc.string cimport memcpy
+from libc.string cimport memcmp, memcpy
 
 from neurocomp.kernels.delivery cimport PACKED, Segment, Window, acc_t, add_patches, add_rows, add_segments, add_shifted, spread
 from neurocomp.kernels.learning cimport Block, add_weights, learn_arrivals, learn_reward, learn_spikes, ready_post
@@ -24,6 +24,7 @@ cdef extern from "inputs.h" nogil:
 
 cdef enum:
     LISTED = 512               # segments gathered before they are delivered
+    SOMETIMES = 16             # steps between looks whether a chunk of neurons has settled
 
 
 cdef void run_loop(Loop* loop) noexcept nogil:
@@ -250,6 +251,26 @@ cdef inline int64_t trace_row(Loop* loop, int64_t t) noexcept nogil:
     return (loop.now + t + 1) // loop.every - loop.now // loop.every - 1
 
 
+cdef bint at_rest(const Node* node, int k, int64_t j, int64_t n, bint alone) noexcept nogil:
+    """Whether neurons j .. j + n get what they get without any spike."""
+    cdef int i
+    cdef int64_t width = 8 if node.wide else 4, at
+    for i in range(0 if alone else node.n_inputs):
+        at = i * (node.bounds[k + 1] - node.bounds[k]) + j - node.bounds[k]
+        if memcmp(<char*>node.acc[k] + width * at, <const char*>node.bias + width * (i * node.size + j), width * n):
+            return False
+    return True
+
+
+cdef bint unchanged(const Node* node, void** state, const double* before, int64_t n) noexcept nogil:
+    """Whether an update has left all states of a chunk as they were, bit for bit."""
+    cdef int i
+    for i in range(node.n_state):
+        if memcmp(state[i], before + i * CHUNK, 8 * n):
+            return False
+    return True
+
+
 cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept nogil:
     """Update thread k's neurons of a population, chunk by chunk, and put their spikes into the ring."""
     cdef Node* node = &loop.nodes[index]
@@ -264,6 +285,9 @@ cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept
     cdef int32_t* payload = node.payload + slot * node.size + lo if node.graded else NULL
     cdef void* state[MAX_STATES]
     cdef const void* constants[MAX_CONSTANTS]
+    cdef double before[MAX_STATES * CHUNK]
+    cdef int64_t spikes
+    cdef bint trying = False
     cdef int i
     now.step, now.key, now.context, now.counts = loop.now + t, node.key, node.context, node.poisson[k]
     now.t, now.alike = <double>now.step * loop.dt, node.alike
@@ -273,6 +297,14 @@ cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept
     j = lo
     while j < hi:
         n = min(node.chunk, hi - j)
+        if node.autonomous:
+            i = (j - lo) // node.chunk
+            trying = (node.settled[k][i] or step % SOMETIMES == 0) and at_rest(node, k, j, n, alone)
+            if trying and node.settled[k][i]:
+                node.rested[k] += n
+                j += n
+                continue
+            node.settled[k][i] = False
         now.first = j
         if alone:
             for i in range(node.n_inputs):
@@ -281,11 +313,16 @@ cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept
             take_inputs(node, k, j, n, a)
         for i in range(node.n_state):
             state[i] = <char*>node.state[i] + 8 * j
+            if trying:
+                memcpy(&before[i * CHUNK], state[i], 8 * n)
         for i in range(node.n_constants):
             constants[i] = <const char*>node.constants[i] + (8 * j if node.varies[i] else 0)
         node.update(n, inputs, state, constants, &now, fired, sent)
+        spikes = count
         if node.spikes:
             count += nc_compact(fired, sent, n, j, ids + count, payload + count if node.graded else NULL)
+        if trying:
+            node.settled[k][(j - lo) // node.chunk] = count == spikes and unchanged(node, state, before, n)
         j += n
     for i in range(node.n_state):
         if node.traces[i] != NULL and (loop.now + t + 1) % loop.every == 0:

@@ -79,6 +79,7 @@ class CpuExecutable:
             layout.channel_plane(self.net.incoming(node.name)),
             program.key,
             update.context,
+            program.form.autonomous,
         )
 
     def _update(self, node: Population, form: StepForm) -> Update:

@@ -113,8 +113,8 @@ def _compiled(drawn, folder):
     """The functions of one shared library, called as the engine calls them."""
     functions = [c_function(form, f"f{k}").replace("NC_CLONES", "") for k, form in enumerate(drawn)]
     exported = [
-        f"void run{k}(ptrdiff_t n, const void *const *a, void *const *s, const void *const *c, const nc_now *now, "
-        f"unsigned char *f, int32_t *p) {{ f{k}(n, a, s, c, now, f, p); }}"
+        f"void run{k}(ptrdiff_t n, const void *const *a, void *const *s, const void *const *c, int alike, "
+        f"unsigned char *f, int32_t *p) {{ const nc_now now = {{.alike = alike}}; f{k}(n, a, s, c, &now, f, p); }}"
         for k in range(len(drawn))
     ]
     source, library = folder / "forms.c", folder / "forms.so"
@@ -144,13 +144,15 @@ def _same_bits(first, second):
 @pytest.mark.parametrize("arithmetic", ["float", "loihi"])
 def test_c_and_numpy_agree_bit_for_bit(arithmetic, tmp_path_factory):
     @settings(QUICK, max_examples=3, phases=[Phase.generate])
-    @given(st.lists(forms(arithmetic), min_size=12, max_size=12), st.integers(0, 2**32))
-    def agree(drawn, seed):
+    @given(st.lists(forms(arithmetic), min_size=12, max_size=12), st.integers(0, 2**32), st.booleans())
+    def agree(drawn, seed, alike):
         functions = _compiled(drawn, tmp_path_factory.mktemp("c"))
         for form, function in zip(drawn, functions, strict=True):
             values = _values(arithmetic, np.random.default_rng(seed))
             state = {name: values[name].copy() for name in ("x", "y")}
-            constants = {name: values[name] for name in form.constants}
+            constants = {
+                name: np.full_like(values[name], values[name][0]) if alike else values[name] for name in form.constants
+            }
             arrays = [state[name].copy() for name in form.state]
             fired = np.full(N, 7, np.uint8)
             function(
@@ -158,7 +160,7 @@ def test_c_and_numpy_agree_bit_for_bit(arithmetic, tmp_path_factory):
                 _pointers([values["a"]]),
                 _pointers(arrays),
                 _pointers(list(constants.values())),
-                None,
+                alike,
                 fired.ctypes.data_as(ctypes.c_void_p),
                 np.zeros(N, np.int32).ctypes.data_as(ctypes.c_void_p),
             )

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import neurocomp as nc
+from neurocomp.backends.cpu.executable import CpuExecutable
 
 pytest.importorskip("neurocomp.kernels.engine")
 
@@ -186,3 +187,50 @@ def test_a_run_in_pieces_is_the_run(target):
         assert np.array_equal(np.concatenate([x[name].raster() for x in pieces]), whole[name].raster())
     for name in whole.counters.spikes:
         assert sum(x.counters.spikes[name] for x in pieces) == whole.counters.spikes[name]
+
+
+# -------------------------------------------------------------------------------------------------------------------- rest
+
+
+def rested(net, inputs, steps, threads):
+    """(recording of everything by the reference, result of the kernel, neuron updates it left out by population)."""
+    program = nc.compile(net, "reference")
+    record = ["spikes", *(f"{name}.v" for name in net.populations)]
+    executable = CpuExecutable(program.lowered, threads)
+    result = executable.run(*program.prepare(inputs, steps, record))
+    left_out = {name: executable.engine.rested(executable.index[name]) for name in net.populations}
+    return program.run(inputs, steps, record), result, left_out
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_neurons_at_rest_are_left_out_and_nothing_differs(threads):
+    """Only neuron 700 gets input, late; the part of the population it belongs to works from then on, all others rest."""
+    net = nc.Network("quiet", dt=1e-3)
+    net.input("x", 1)
+    net.population("still", nc.IF(r=1e3), 3000)
+    net.population("leaky", nc.LIF(tau=5e-3, v_leak=0.5), 3000)
+    net.population("noisy", nc.StochasticLIF(tau=5e-3, rate=1.0, delta_v=0.1), 3000)
+    weights = nc.Sparse(([0.3], ([700], [0])), (3000, 1))
+    net.connect("x", "still", weights)
+    net.connect("still", "leaky", nc.OneToOne(3.0), delay=2)
+    raster = np.zeros((600, 1), int)
+    raster[400::3] = 1
+    expected, result, left_out = rested(net, {"x": raster}, 600, threads)
+    for name in net.populations:
+        assert result.spikes[name].same_as(expected[name])
+        assert result.states[name, "v"].tobytes() == expected[f"{name}.v"].tobytes()
+    assert len(expected["still"]) > 10
+    assert 0.75 * 3000 * 600 < left_out["still"] < 3000 * 600 - 200
+    assert 0.4 * 3000 * 600 < left_out["leaky"] < 3000 * 500
+    assert left_out["noisy"] == 0
+
+
+def test_a_reset_wakes_what_had_settled():
+    net = nc.Network("quiet", dt=1e-3)
+    net.population("p", nc.IF(r=1e3, initial={"v": np.linspace(0.0, 3.0, 1000)}), 1000)
+    program = nc.compile(net, "cpu")
+    first = program.run(steps=100)["p"]
+    assert len(first) > 500
+    assert len(program.run(steps=100, resume=True)["p"]) == 0
+    program.reset()
+    assert program.run(steps=100)["p"].same_as(first)
