@@ -185,6 +185,7 @@ def main() -> None:
         program.run(steps=round(0.1 / DT), record=[])
         runs = [program.run(steps=steps, record=[]) for _ in range(args.runs)]
         report(program, threads, built, [run.seconds / args.seconds for run in runs], args.seconds, runs[-1])
+        del program
     length = round(sum(_synapses(k, j) for k in range(8) for j in range(8)) / sum(SIZES) / 50)
     for name, targets in (("one thread's", sum(SIZES)), ("half of the", sum(SIZES) // 2)):
         print(f"the machine, rows of {length} into {name} targets, one thread: {floor(length, targets):.2f} ns per event")

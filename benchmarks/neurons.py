@@ -1,9 +1,8 @@
 """What a step of one neuron costs, for every built-in model: nanoseconds per neuron and step on one thread.
 
 Populations without inputs, so a step is: fetch the input, update, look for spikes. Two sizes: one whose state stays in the
-second cache, one whose state does not. Beside them what the machine can do: a NumPy multiply-add over arrays as long, and
-`Readout`, whose update is `v = a`. With --vectors, what the C compiler made of each update: how many 64-bit numbers its widest
-vector loop computes at a time.
+second cache, one whose state does not. Beside them what the machine can do: a NumPy multiply-add over arrays as long. With
+--vectors, what the C compiler made of each update: how many 64-bit numbers its widest vector loop computes at a time.
 
 Run: taskset -c 1 python benchmarks/neurons.py [--models LIF CubaLIF] [--sizes 4000 100000] [--vectors]
 """
@@ -50,9 +49,14 @@ Timer = Callable[[], float]  # -> nanoseconds per element and pass
 
 
 def network(model: nc.NeuronModel, size: int) -> nc.Network:
-    """One population without inputs."""
+    """One population without inputs, but with a bias or initial values: neurons at rest would be left out."""
     net = nc.Network(model.name, dt=DT)
-    net.population("cells", model(**{name: GIVEN[name] for name in model.parameters if name not in model.defaults}), size)
+    given = {name: GIVEN[name] for name in model.parameters if name not in model.defaults}
+    given |= {"bias_mant": 1} if "bias_mant" in model.parameters else {}
+    plain = model.listens and not model.receptors and model.arithmetic == "float"
+    low = model.defaults.get("v_reset", 0.0)
+    start = {"v": nc.Uniform(low, low + 1e-3)} if model.receptors else {}
+    net.population("cells", model(initial=start, **given), size, bias=1.05 if plain else 0.0)
     return net
 
 
@@ -109,7 +113,9 @@ def lanes(model: nc.NeuronModel) -> str:
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", nargs="+", default=[model.name for model in BUILTIN])
+    parser.add_argument(
+        "--models", nargs="+", default=[model.name for model in BUILTIN if model.equations or not model.listens]
+    )
     parser.add_argument("--sizes", type=int, nargs="+", default=[4_000, 100_000])
     parser.add_argument("--lasting", type=float, default=0.02, help="seconds of a run")
     parser.add_argument("--runs", type=int, default=7)

@@ -195,25 +195,28 @@ class Drawn(Connectivity):
         pre, post = self.pattern.ends(rng, self._ranges[k], (self.n_pre, self.n_post), self._counts[k])
         return pre.astype(np.int32, copy=False), post.astype(np.int32, copy=False)
 
-    def piece(self, k: int) -> Piece:
-        """Piece number k."""
+    def piece(self, k: int, weights: bool = True) -> Piece:
+        """Piece number k. weights: whether to draw them, or give 0 for all."""
         pre, post = self._ends(k)
-        given, delays = self.pattern.weights, None
-        drawn = isinstance(given, Distribution)
-        weights = (
-            np.clip(given.draw(f"{self.stream}/weights/{k}", pre.shape), *given.span) if drawn else np.array([float(given)])
-        )
-        weights = weights * (self.gain if np.ndim(self.gain) == 0 else self.gain[post])
-        if self.exponent is not None:
-            weights = np.ldexp(np.rint(np.ldexp(weights, -self.exponent)), self.exponent) + 0.0
+        delays = None
         if self.delays is not None:
             seconds = np.clip(self.delays.draw(f"{self.stream}/delays/{k}", pre.shape), *self.delays.span)
             delays = np.rint(seconds / self.dt).astype(np.int32)
-        return Piece(pre, post, weights, delays)
+        return Piece(pre, post, self._weights(k, post) if weights else np.zeros(1), delays)
 
-    def pieces(self) -> Iterator[Piece]:
+    def _weights(self, k: int, post: NDArray[np.int32]) -> Floats:
+        given, gain = self.pattern.weights, self.gain if np.ndim(self.gain) == 0 else self.gain[post]
+        values: Floats = np.array([given if not isinstance(given, Distribution) else 0.0], np.float64)
+        if isinstance(given, Distribution):
+            values = np.clip(given.draw(f"{self.stream}/weights/{k}", post.shape), *given.span)
+        values = np.multiply(values, gain)
+        if self.exponent is not None:
+            values = np.ldexp(np.rint(np.ldexp(values, -self.exponent)), self.exponent) + 0.0
+        return values
+
+    def pieces(self, weights: bool = True) -> Iterator[Piece]:
         """All synapses, piece by piece."""
-        return map(self.piece, range(self.n_pieces))
+        return (self.piece(k, weights) for k in range(self.n_pieces))
 
     # ----------------------------------------------------------------------------------------------------------- numbers
 

@@ -23,7 +23,8 @@ MOST = (1 << 32) - 1  # synapses that 32 bits can count
 
 Counts = NDArray[np.uint32]
 Window = dict[str, Any]  # of `Engine.add_table`
-Place = tuple[int, int, int]  # a thread's neurons lo .. hi of a population, and where their accumulators begin
+Share = tuple[int, int, int]  # a thread's neurons lo .. hi of a population, and where their accumulators begin
+Place = tuple[int, int, int]  # of a window: its thread, its first accumulator, and the one behind its last
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Listed:
     number: int
     projection: Projection
     exponent: int
-    places: Sequence[Place]
+    places: Sequence[Share]
     slot: int
 
     def span(self, thread: int) -> tuple[int, int]:
@@ -52,11 +53,11 @@ class Piece(NamedTuple):
     units: NDArray[np.int32]
 
 
-def pieces(listed: Listed) -> Iterator[Piece]:
-    """The synapses of a projection; those of a pattern were never all in memory."""
+def pieces(listed: Listed, weights: bool = True) -> Iterator[Piece]:
+    """The synapses of a projection; those of a pattern were never all in memory. weights: whether they are needed."""
     connectivity, delay = listed.projection.connectivity, listed.projection.delay
     if isinstance(connectivity, Drawn):
-        for piece in connectivity.pieces():
+        for piece in connectivity.pieces(weights):
             later = delay.offset if isinstance(delay, DrawnDelays) else delay
             delays = np.array([later], np.int32) if piece.delays is None else piece.delays + np.int32(later)
             yield Piece(piece.pre, delays, piece.post, grid_units(piece.weights, listed.exponent))
@@ -83,21 +84,17 @@ def together(net: Network, all_listed: Sequence[Listed]) -> list[list[Listed]]:
 
 
 def table(members: Sequence[Listed], threads: int) -> tuple[list[int], NDArray[np.int64], list[list[Window]], int | None, int]:
-    """(members, delays, windows, shared weight, bits of a target) of `Engine.add_table`."""
+    """(members, delays, windows, shared weight, bits of a target) of `Engine.add_table`. Passes twice over the synapses."""
     form = _form(members)
     possible = np.unique(np.concatenate([delays_of(x.projection) for x in members]))
-    ranges = [_windows(members, k, 1 << form.bits) for k in range(threads)]
-    counts = [[_counted(members, k, span, possible) for span in ranges[k]] for k in range(threads)]
-    used = np.any([_by_delay(x, possible).any(axis=0) for part in counts for x in part], axis=0)
+    places = [(k, *span) for k in range(threads) for span in _windows(members, k, 1 << form.bits)]
+    counts = [x.reshape(-1, len(possible)) for x in _counted(members, places, possible)]
+    used = np.any([x.any(axis=0) for x in counts], axis=0)
     used[0] |= not used.any()
     delays = possible[used]
-    windows = [
-        [
-            _window(members, k, span, delays, _by_delay(x, possible)[:, used], form)
-            for span, x in zip(ranges[k], part, strict=True)
-        ]
-        for k, part in enumerate(counts)
-    ]
+    windows: list[list[Window]] = [[] for _ in range(threads)]
+    for (k, *_), window in zip(places, _filled(members, places, delays, [x[:, used] for x in counts], form), strict=True):
+        windows[k].append(window)
     return [x.number for x in members], delays, windows, form.shared, form.bits
 
 
@@ -116,10 +113,6 @@ def _form(members: Sequence[Listed]) -> Form:
         return Form(low, HALF, False)
     of_weight = 1 + max(high.bit_length(), (-low - 1).bit_length() if low < 0 else 0)
     return Form(None, min(32 - of_weight, MOST_BITS), True) if of_weight <= 32 - HALF else Form(None, HALF, False)
-
-
-def _by_delay(counts: Counts, delays: NDArray[np.int64]) -> Counts:
-    return counts[1:].reshape(-1, len(delays))
 
 
 def _units(listed: Listed) -> tuple[int, int]:
@@ -149,39 +142,51 @@ def _slots(delays: NDArray[np.int64]) -> NDArray[np.int32]:
     return slots
 
 
-def _counted(members: Sequence[Listed], thread: int, span: tuple[int, int], delays: NDArray[np.int64]) -> Counts:
-    """(1 + sources x delays,) how many synapses each row has onto accumulators span[0] .. span[1] of a thread, after a 0."""
-    counts = np.zeros(members[0].projection.connectivity.n_pre * len(delays) + 1, np.uint32)
+def _counted(members: Sequence[Listed], places: Sequence[Place], delays: NDArray[np.int64]) -> list[Counts]:
+    """By window (sources x delays,): how many synapses each row has."""
+    counts = [np.zeros(members[0].projection.connectivity.n_pre * len(delays) + 1, np.uint32) for _ in places]
     slots = _slots(delays)
     for listed in members:
-        lo, hi, _ = _targets(listed, thread, *span)
-        for piece in pieces(listed) if lo < hi else ():
-            count_rows(counts, piece.pre, slots[piece.delays], piece.post, lo, hi, len(delays))
-    return counts
+        targets = [_targets(listed, *place) for place in places]
+        for piece in pieces(listed, weights=False):
+            slot = slots[piece.delays]
+            for count, (lo, hi, _) in zip(counts, targets, strict=True):
+                if lo < hi:
+                    count_rows(count, piece.pre, slot, piece.post, lo, hi, len(delays))
+    return [x[1:] for x in counts]
 
 
-def _window(
-    members: Sequence[Listed], thread: int, span: tuple[int, int], delays: NDArray[np.int64], counts: Counts, form: Form
-) -> Window:
-    """The synapses of all members onto accumulators span[0] .. span[1] of a thread. counts: of each row."""
+def _filled(
+    members: Sequence[Listed], places: Sequence[Place], delays: NDArray[np.int64], counts: Sequence[Counts], form: Form
+) -> list[Window]:
+    """The windows. counts: by window, of each row."""
+    windows = [_empty(*place, x, form) for place, x in zip(places, counts, strict=True)]
+    next_free = [x["segments"][:-1].copy() for x in windows]
+    slots, none = _slots(delays), (np.empty(0, np.uint32), np.empty(0, np.uint16), np.empty(0, np.int32))
+    arrays = [tuple(x.get(name, y) for name, y in zip(("packed", "targets", "values"), none, strict=True)) for x in windows]
+    for listed in members:
+        targets = [_targets(listed, *place) for place in places]
+        for piece in pieces(listed):
+            slot = slots[piece.delays]
+            for at, (lo, hi, shift), kept in zip(next_free, targets, arrays, strict=True):
+                if lo < hi:
+                    what = (piece.pre, slot, piece.post, piece.units)
+                    place_rows(at, *what, lo, hi, shift, len(delays), form.bits, *kept)
+    return windows
+
+
+def _empty(thread: int, base: int, end: int, counts: Counts, form: Form) -> Window:
+    """A window with room for its synapses."""
     segments = np.zeros(counts.size + 1, np.uint32)
     np.cumsum(counts.ravel(), out=segments[1:])
     total = int(counts.sum(dtype=np.int64))
     if total > MOST:
-        raise MemoryError(f"{total} synapses of '{members[0].projection.pre}' onto one thread exceed 2^32; use more threads")
-    next_free = segments[:-1].copy()
-    packed = np.empty(total if form.packed else 0, np.uint32)
-    targets = np.empty(0 if form.packed else total, np.uint16)
-    values = np.empty(0 if form.packed or form.shared is not None else total, np.int32)
-    slots = _slots(delays)
-    for listed in members:
-        lo, hi, shift = _targets(listed, thread, *span)
-        for piece in pieces(listed) if lo < hi else ():
-            where = (lo, hi, shift, len(delays), form.bits, packed, targets, values)
-            place_rows(next_free, piece.pre, slots[piece.delays], piece.post, piece.units, *where)
-    stored: Window = {"packed": packed} if form.packed else {"targets": targets}
-    stored |= {"values": values} if form.shared is None and not form.packed else {}
-    return {"base": span[0], "size": span[1] - span[0], "segments": segments, **stored}
+        raise MemoryError(f"{total} synapses of one source onto thread {thread} exceed 2^32; use more threads")
+    window: Window = {"base": base, "size": end - base, "segments": segments}
+    if form.packed:
+        return window | {"packed": np.empty(total, np.uint32)}
+    values = {} if form.shared is not None else {"values": np.empty(total, np.int32)}
+    return window | {"targets": np.empty(total, np.uint16)} | values
 
 
 def _targets(listed: Listed, thread: int, base: int, end: int) -> tuple[int, int, int]:

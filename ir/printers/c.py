@@ -23,6 +23,7 @@ from neurocomp.ir.expressions import (
 )
 from neurocomp.ir.program import TIME, StepForm
 
+FEW = 16  # constants that registers hold while neurons that are alike are updated; with more, compilers give up vectors
 PART = 512  # neurons an update takes at a time: as many as the engine gives it
 
 
@@ -97,7 +98,7 @@ def c_function(form: StepForm, name: str) -> str:
         f"        const ptrdiff_t end = n - begin < {PART} ? n : begin + {PART};",
         *(line for site, mean in counts.items() for line in _count_ahead(form, site, mean)),
     ]
-    if form.constants:
+    if 0 < len(form.constants) <= FEW:
         lines += [
             "        if (now->alike) {",
             *(f"            const {kind} {x}_ = c{k}[0];" for k, x in enumerate(form.constants)),
