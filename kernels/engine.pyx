@@ -8,10 +8,11 @@ from libc.string cimport memset
 
 from neurocomp.kernels.builder cimport Builder
 from neurocomp.kernels.learning cimport Block
+from neurocomp.kernels.listed cimport count_pending
 from neurocomp.kernels.logs cimport take_log
 from neurocomp.kernels.loihi cimport take_draws
 from neurocomp.kernels.loop cimport (
-    PLASTIC, Node, Table, count_pending, nc_pool_is_here, nc_pool_start, nc_pool_stop, run_loop,
+    PLASTIC, Node, Table, nc_pool_is_here, nc_pool_start, nc_pool_stop, run_loop,
 )
 
 from neurocomp.kernels.checks import check_array, check_input

@@ -149,6 +149,8 @@ cdef struct Loop:
     double dt                  # seconds per step
     int64_t steps              # of the current run
     int64_t every              # traces are kept after every so many steps
+    int64_t begin              # machine steps under way: begin .. end
+    int64_t end
     int64_t stop_at            # machine step before which all threads leave
     int failed                 # a log could not grow
     nc_barrier barrier
@@ -159,6 +161,6 @@ cdef struct Loop:
     int* first                 # first[node] .. first[node + 1] in order
     bint (*look)(void* owner) noexcept nogil  # looks for signals; whether to stop
     void* owner
+    double next_look           # when to look next, in seconds
 
 cdef void run_loop(Loop* loop) noexcept nogil
-cdef void count_pending(Loop* loop, const Table* table, int64_t end, int64_t* pending) noexcept nogil

@@ -6,12 +6,13 @@ nothing is shared while adding, and integer sums make the result independent of 
 source onto several populations are delivered at once (`Table`): their segments are longer, and long segments cost less.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint32_t
+from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport realloc
 from libc.string cimport memcmp, memcpy
 
-from neurocomp.kernels.delivery cimport PACKED, Segment, Window, acc_t, add_patches, add_rows, add_segments, add_shifted, spread
+from neurocomp.kernels.delivery cimport acc_t, add_patches, add_rows, add_shifted, spread
 from neurocomp.kernels.learning cimport Block, add_weights, learn_arrivals, learn_reward, learn_spikes, ready_post
+from neurocomp.kernels.listed cimport deliver_listed
 from neurocomp.kernels.loihi cimport run_engine
 
 cdef extern from "inputs.h" nogil:
@@ -23,16 +24,38 @@ cdef extern from "inputs.h" nogil:
         const unsigned char* fired, const int32_t* sent, int64_t n, int64_t base, int32_t* ids, int32_t* payload)
 
 cdef enum:
-    LISTED = 512               # segments gathered before they are delivered
+    TRIAL = 32                 # steps for which a way of working is timed
+    LONG = 4096                # steps between such trials
     SOMETIMES = 16             # steps between looks whether a chunk of neurons has settled
 
 
 cdef void run_loop(Loop* loop) noexcept nogil:
-    """Run all threads over loop.steps steps."""
+    """Run loop.steps steps: with all threads where that is quicker, otherwise this one does the others' parts, too.
+
+    Steps may be too short for threads to meet, or another process may have their core; so both ways are timed now and then.
+    """
+    cdef int64_t last = loop.now + loop.steps + loop.max_lag
+    cdef double alone, together
+    loop.end, loop.next_look = loop.now, nc_seconds() + LOOK
     if loop.pool == NULL:
-        thread_loop(loop, 0)
-    else:
+        run_until(loop, last, False)
+    while loop.end < last and loop.stop_at > loop.end:
+        alone = run_until(loop, min(loop.end + TRIAL, last), False)
+        together = run_until(loop, min(loop.end + TRIAL, last), True)
+        run_until(loop, min(loop.end + LONG, last), together <= alone)
+
+
+cdef double run_until(Loop* loop, int64_t end, bint together) noexcept nogil:
+    """Machine steps up to `end`, unless a signal has come; returns the seconds they take."""
+    cdef double began = nc_seconds()
+    loop.begin, loop.end = loop.end, end
+    if loop.stop_at <= loop.begin:
+        pass
+    elif together:
         nc_pool_run(loop.pool, thread_loop, loop)
+    else:
+        lone_loop(loop)
+    return nc_seconds() - began
 
 
 cdef int64_t add_events(
@@ -95,35 +118,59 @@ cdef int log_spikes(SpikeLog* log, const int32_t* ids, const int32_t* payload, i
 
 
 cdef void thread_loop(void* given, int k) noexcept nogil:
-    """Thread k's part of a run: all its steps."""
+    """Thread k's part of steps that all threads do together."""
     cdef Loop* loop = <Loop*>given
-    cdef int64_t step, t
-    cdef int i
-    cdef Node* node
-    cdef double look = nc_seconds() + LOOK
-    for step in range(loop.now, loop.now + loop.steps + loop.max_lag):
-        for i in range(loop.n_tables):
-            t = step - loop.tables[i].lag - loop.now
-            if 0 <= t < loop.steps:
-                deliver_listed(loop, &loop.tables[i], k, step)
-        for i in range(loop.n_nodes):
-            node = &loop.nodes[i]
-            t = step - node.lag - loop.now
-            if t < 0 or t >= loop.steps:
-                continue
-            if not node.is_input:
-                deliver(loop, i, k, step)
-                update(loop, i, k, step, t)
-                learn(loop, i, k, step, t)
-            elif k == 0:
-                feed_input(loop, node, step, t)
-        if k == 0 and nc_seconds() > look:
-            look = nc_seconds() + LOOK
-            if loop.look(loop.owner):
-                loop.stop_at = step + 1
+    cdef int64_t step
+    for step in range(loop.begin, loop.end):
+        do_step(loop, k, step)
+        if k == 0:
+            look_around(loop, step)
         nc_barrier_wait(&loop.barrier)
         if loop.stop_at <= step + 1:
             break
+
+
+cdef void lone_loop(Loop* loop) noexcept nogil:
+    """All parts of steps, one after the other."""
+    cdef int64_t step
+    cdef int k
+    for step in range(loop.begin, loop.end):
+        for k in range(loop.threads):
+            do_step(loop, k, step)
+        look_around(loop, step)
+        if loop.stop_at <= step + 1:
+            break
+
+
+cdef void look_around(Loop* loop, int64_t step) noexcept nogil:
+    """Look for signals when it is time to."""
+    if nc_seconds() <= loop.next_look:
+        return
+    loop.next_look = nc_seconds() + LOOK
+    if loop.look(loop.owner):
+        loop.stop_at = step + 1
+
+
+cdef void do_step(Loop* loop, int k, int64_t step) noexcept nogil:
+    """Part k of a machine step."""
+    cdef int64_t t
+    cdef int i
+    cdef Node* node
+    for i in range(loop.n_tables):
+        t = step - loop.tables[i].lag - loop.now
+        if 0 <= t < loop.steps:
+            deliver_listed(loop, &loop.tables[i], k, step)
+    for i in range(loop.n_nodes):
+        node = &loop.nodes[i]
+        t = step - node.lag - loop.now
+        if t < 0 or t >= loop.steps:
+            continue
+        if not node.is_input:
+            deliver(loop, i, k, step)
+            update(loop, i, k, step, t)
+            learn(loop, i, k, step, t)
+        elif k == 0:
+            feed_input(loop, node, step, t)
 
 
 cdef void feed_input(Loop* loop, Node* node, int64_t step, int64_t t) noexcept nogil:
@@ -144,56 +191,6 @@ cdef inline void count_sent(Node* node, const int32_t* ids, int64_t count) noexc
     if node.sent != NULL:
         for j in range(count):
             node.sent[ids[j]] += 1
-
-
-cdef void deliver_listed(Loop* loop, Table* table, int k, int64_t step) noexcept nogil:
-    """Add every event of a table that reaches thread k's neurons at this machine step."""
-    cdef Node* pre = &loop.nodes[table.pre]
-    cdef Window* window
-    cdef Segment list[LISTED]
-    cdef int w, d, source
-    cdef int64_t slot, at, i, row, count = 0
-    for w in range(table.n_windows[k]):
-        window = &table.windows[k][w]
-        for d in range(table.n_delays):
-            if step < table.delays[d]:
-                break
-            slot = (step - table.delays[d]) % pre.ring
-            for source in range(loop.threads):
-                at = slot * pre.size + pre.bounds[source]
-                for i in range(at, at + pre.counts[slot * loop.threads + source]):
-                    row = <int64_t>pre.ids[i] * table.n_delays + d
-                    list[count].begin, list[count].end = window.segments[row], window.segments[row + 1]
-                    if pre.graded:
-                        list[count].payload = pre.payload[i]
-                    count += list[count].end > list[count].begin
-                    if count == LISTED:
-                        add_listed(loop, table, window, k, list, count, pre.graded)
-                        count = 0
-            if table.shift:  # what comes over one delay is shifted together
-                add_listed(loop, table, window, k, list, count, pre.graded)
-                count = 0
-                shift_sums(loop, table, window, k)
-        add_listed(loop, table, window, k, list, count, pre.graded)
-        count = 0
-
-
-cdef inline void add_listed(
-    Loop* loop, Table* table, Window* window, int k, const Segment* list, int64_t count, bint graded
-) noexcept nogil:
-    cdef void* to = loop.scratch[table.wide][k] if table.shift else loop.acc[table.wide][k]
-    if table.wide:
-        add_segments(<int64_t*>to, window, table.kind, table.bits, table.shared, list, count, graded)
-    else:
-        add_segments(<int32_t*>to, window, table.kind, table.bits, table.shared, list, count, graded)
-
-
-cdef void shift_sums(Loop* loop, Table* table, Window* window, int k) noexcept nogil:
-    """Add the scratch of a window's accumulators, shifted, to these."""
-    if table.wide:
-        add_shifted(<int64_t*>loop.acc[1][k] + window.base, <int64_t*>loop.scratch[1][k] + window.base, window.size, table.shift)
-    else:
-        add_shifted(<int32_t*>loop.acc[0][k] + window.base, <int32_t*>loop.scratch[0][k] + window.base, window.size, table.shift)
 
 
 cdef void deliver(Loop* loop, int index, int k, int64_t step) noexcept nogil:
@@ -398,30 +395,3 @@ cdef void keep_weights(Block* block, int64_t row) noexcept nogil:
         memcpy(
             block.trace + row * block.kept + block.lo * stride, block.state.w + block.lo * stride,
             (block.hi - block.lo) * stride * sizeof(double))
-
-
-cdef void count_pending(Loop* loop, const Table* table, int64_t end, int64_t* pending) noexcept nogil:
-    """Per member of a table, the events that spikes sent so far will cause from its targets' step `end` on."""
-    cdef Node* pre = &loop.nodes[table.pre]
-    cdef const Window* window
-    cdef int64_t step, slot, at, i, row
-    cdef int k, w, d, source
-    cdef uint32_t j
-    for step in range(max(end + pre.lag - pre.ring, 0), end + pre.lag):
-        slot = step % pre.ring
-        for source in range(loop.threads):
-            at = slot * pre.size + pre.bounds[source]
-            for i in range(at, at + pre.counts[slot * loop.threads + source]):
-                for d in range(table.n_delays):
-                    if step + table.delays[d] < end + table.lag:
-                        continue
-                    row = <int64_t>pre.ids[i] * table.n_delays + d
-                    for k in range(loop.threads):
-                        for w in range(table.n_windows[k]):
-                            window = &table.windows[k][w]
-                            for j in range(window.segments[row], window.segments[row + 1]):
-                                pending[table.owners[k][window.base + target_of(window, table, j)]] += 1
-
-
-cdef inline int64_t target_of(const Window* window, const Table* table, uint32_t j) noexcept nogil:
-    return window.packed[j] & ((<uint32_t>1 << table.bits) - 1) if table.kind == PACKED else window.targets[j]
