@@ -74,15 +74,21 @@ class FixedProbability(Pattern):
 
 
 @dataclass(frozen=True)
-class FixedTotalNumber(Pattern):
-    """`number` synapses, each from and to a neuron drawn uniformly; a pair may have several (as in Potjans & Diesmann 2014)."""
+class _Numbered(Pattern):
+    """A rule that says how many synapses there are."""
 
     number: int
     weights: float | Distribution = 1.0
 
     def __post_init__(self) -> None:
         _check_weights(self, self.weights)
-        _check_number(self, self.number)
+        if not isinstance(self.number, int | np.integer) or isinstance(self.number, bool) or self.number < 0:
+            raise ModelError(f"{type(self).__name__}: number = {self.number!r} is not a whole number of synapses")
+
+
+@dataclass(frozen=True)
+class FixedTotalNumber(_Numbered):
+    """`number` synapses, each from and to a neuron drawn uniformly; a pair may have several (as in Potjans & Diesmann 2014)."""
 
     def expected(self, n_pre: int, n_post: int) -> float:
         return self.number
@@ -97,16 +103,10 @@ class FixedTotalNumber(Pattern):
 
 
 @dataclass(frozen=True)
-class FixedInDegree(Pattern):
+class FixedInDegree(_Numbered):
     """Every target has `number` synapses from sources drawn uniformly; a pair may have several (NEST's fixed_indegree)."""
 
     rows: ClassVar[str] = "post"
-    number: int
-    weights: float | Distribution = 1.0
-
-    def __post_init__(self) -> None:
-        _check_weights(self, self.weights)
-        _check_number(self, self.number)
 
     def expected(self, n_pre: int, n_post: int) -> float:
         return self.number * n_post
@@ -117,15 +117,8 @@ class FixedInDegree(Pattern):
 
 
 @dataclass(frozen=True)
-class FixedOutDegree(Pattern):
+class FixedOutDegree(_Numbered):
     """Every source has `number` synapses to targets drawn uniformly; a pair may have several (NEST's fixed_outdegree)."""
-
-    number: int
-    weights: float | Distribution = 1.0
-
-    def __post_init__(self) -> None:
-        _check_weights(self, self.weights)
-        _check_number(self, self.number)
 
     def expected(self, n_pre: int, n_post: int) -> float:
         return self.number * n_pre
@@ -339,8 +332,3 @@ def _check_weights(pattern: Pattern, weights: Any) -> None:
         raise ModelError(
             f"{name}: weights = {weights!r:.60} is neither one finite number nor a distribution such as nc.Normal(...)"
         )
-
-
-def _check_number(pattern: Pattern, number: Any) -> None:
-    if not isinstance(number, int | np.integer) or isinstance(number, bool) or number < 0:
-        raise ModelError(f"{type(pattern).__name__}: number = {number!r} is not a whole number of synapses")
