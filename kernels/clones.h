@@ -25,6 +25,15 @@
 #endif
 #endif
 
+/* Of an array that is worked on in vectors */
+#ifndef NC_ALIGNED
+#if defined(__GNUC__)
+#define NC_ALIGNED __attribute__((aligned(64)))
+#else
+#define NC_ALIGNED
+#endif
+#endif
+
 /* Before a loop whose output may be one of its inputs, element for element. */
 #ifndef NC_ELEMENTWISE
 #if defined(__clang__)

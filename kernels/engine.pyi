@@ -21,7 +21,6 @@ class Engine:
         scale: float,
         integer: bool,
         wide: bool,
-        spikes: bool,
         graded: bool = False,
         align: int = 16,
         key: int = 0,

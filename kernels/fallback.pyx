@@ -45,7 +45,7 @@ cdef class PythonUpdate:
         np.frombuffer(PyMemoryView_FromMemory(<char*>to, n * np.dtype(dtype).itemsize, PyBUF_WRITE), dtype)[:] = values
 
 
-cdef void call(
+cdef int call(
     ptrdiff_t n, const void* const* inputs, void* const* state, const void* const* constants, const nc_now* now,
     unsigned char* fired, int32_t* payload
 ) noexcept with gil:
@@ -53,7 +53,7 @@ cdef void call(
     update = <PythonUpdate>now.context
     memset(fired, 0, n)
     if update.error is not None:
-        return
+        return 0
     try:
         values, sent = update.step(
             [update.read(inputs[k], n) for k in range(update.inputs)],
@@ -69,3 +69,4 @@ cdef void call(
                 update.write(payload, n, np.int32, sent)
     except BaseException as error:
         update.error = error
+    return 1

@@ -120,7 +120,10 @@ static PyObject *nc_ufunc(const char *name, const char *doc, const nc_function *
     object nc_ufunc(const char* name, const char* doc, const nc_function* function)
     ctypedef struct nc_words:
         uint32_t a, b, c, d
-    nc_words nc_philox(nc_words counter, uint64_t key)
+    ctypedef struct nc_lanes:
+        uint64_t a, b, c, d
+    nc_lanes nc_philox(nc_lanes counter, uint64_t key)
+    nc_words nc_words_of(nc_lanes x)
 
 cnp.import_array()
 cnp.import_ufunc()
@@ -161,7 +164,7 @@ poisson = TABLE["poisson"]
 
 def philox(counter, uint64_t key):
     """Philox 4x32-10 itself: the four words for a counter of four words."""
-    cdef nc_words words
-    words.a, words.b, words.c, words.d = counter
-    words = nc_philox(words, key)
+    cdef nc_lanes lanes
+    lanes.a, lanes.b, lanes.c, lanes.d = counter
+    cdef nc_words words = nc_words_of(nc_philox(lanes, key))
     return words.a, words.b, words.c, words.d

@@ -6,7 +6,7 @@ Arrays belong to NumPy objects the engine keeps alive.
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint64_t, uintptr_t
 
 cdef enum:
-    CHUNK = 512                # most neurons that are updated at once
+    CHUNK = 512                # most neurons that are updated at once: NC_PART
     MAX_THREADS = 64
     MAX_STATES = 16
     MAX_CONSTANTS = 64
@@ -31,7 +31,7 @@ cdef extern from "step.h" nogil:
         nc_counts* counts
         void* context
 
-ctypedef void (*update_fn)(
+ctypedef int (*update_fn)(
     ptrdiff_t n, const void* const* inputs, void* const* state, const void* const* constants, const nc_now* now,
     unsigned char* fired, int32_t* payload
 ) noexcept nogil
@@ -58,7 +58,6 @@ cdef struct Node:
     int64_t lag                # machine steps behind the written network
     bint is_input
     bint graded                # spikes carry payloads
-    bint spikes                # whether the population can spike
     bint integer               # state is int64, not float64
     bint wide                  # the accumulator is int64, not int32
     double scale               # value of one grid unit, 2**exponent
@@ -77,6 +76,7 @@ cdef struct Node:
     const void* constants[MAX_CONSTANTS]  # n_constants pointers to arrays of `size`, or of CHUNK equal values
     bint alike                 # none of them varies
     uint8_t varies[MAX_CONSTANTS]         # whether the constant has one value per neuron
+    bint level                 # each receptor's bias is one number for all neurons: `bias` and `rest` have CHUNK columns
     const void* bias           # n_inputs x size grid units as the accumulators' type: their values before any event
     const void* rest           # n_inputs x size: what the update gets where nobody projects to the node
     void* acc[MAX_THREADS]     # by thread: accumulators, n_inputs x (neurons of the thread) int32 or int64
@@ -96,6 +96,11 @@ cdef struct Node:
     bint record                # whether to log spikes
     SpikeLog logs[MAX_THREADS]          # by thread
     void* traces[MAX_STATES]           # by state: (steps // every) x size values to fill, or NULL
+
+cdef inline int64_t resting_place(const Node* node, int receptor, int64_t neuron) noexcept nogil:
+    """Where a neuron's value stands in `bias` and `rest`; for some neurons from this one on, at most CHUNK."""
+    return receptor * CHUNK if node.level else receptor * node.size + neuron
+
 
 cdef struct Projection:
     int pre

@@ -6,7 +6,7 @@ nothing is shared while adding, and integer sums make the result independent of 
 source onto several populations are delivered at once (`Table`): their segments are longer, and long segments cost less.
 """
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uintptr_t
 from libc.stdlib cimport realloc
 from libc.string cimport memcmp, memcpy
 
@@ -77,7 +77,7 @@ cdef void take_inputs(Node* node, int k, int64_t j, int64_t n, double* a) noexce
     cdef int64_t at, bias
     for i in range(node.n_inputs):
         at = i * (node.bounds[k + 1] - node.bounds[k]) + j - node.bounds[k]
-        bias = i * node.size + j
+        bias = resting_place(node, i, j)
         if node.wide and node.integer:
             nc_take_wide_whole(<int64_t*>node.acc[k] + at, <const int64_t*>node.bias + bias, <int64_t*>&a[i * CHUNK], n, 1.0)
         elif node.wide:
@@ -254,7 +254,7 @@ cdef bint at_rest(const Node* node, int k, int64_t j, int64_t n, bint alone) noe
     cdef int64_t width = 8 if node.wide else 4, at
     for i in range(0 if alone else node.n_inputs):
         at = i * (node.bounds[k + 1] - node.bounds[k]) + j - node.bounds[k]
-        if memcmp(<char*>node.acc[k] + width * at, <const char*>node.bias + width * (i * node.size + j), width * n):
+        if memcmp(<char*>node.acc[k] + width * at, <const char*>node.bias + width * resting_place(node, i, j), width * n):
             return False
     return True
 
@@ -274,7 +274,8 @@ cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept
     cdef int64_t lo = node.bounds[k], hi = node.bounds[k + 1], j, n, count = 0
     cdef int64_t slot = step % node.ring
     cdef int32_t* ids = node.ids + slot * node.size + lo
-    cdef double a[MAX_INPUTS * CHUNK]
+    cdef double room[MAX_INPUTS * CHUNK + 8]
+    cdef double* a = <double*>((<uintptr_t>room + 63) // 64 * 64)  # on a cache line
     cdef const void* inputs[MAX_INPUTS]
     cdef nc_now now
     cdef unsigned char fired[CHUNK]
@@ -305,7 +306,7 @@ cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept
         now.first = j
         if alone:
             for i in range(node.n_inputs):
-                inputs[i] = <const char*>node.rest + 8 * (i * node.size + j)
+                inputs[i] = <const char*>node.rest + 8 * resting_place(node, i, j)
         else:
             take_inputs(node, k, j, n, a)
         for i in range(node.n_state):
@@ -314,9 +315,8 @@ cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept
                 memcpy(&before[i * CHUNK], state[i], 8 * n)
         for i in range(node.n_constants):
             constants[i] = <const char*>node.constants[i] + (8 * j if node.varies[i] else 0)
-        node.update(n, inputs, state, constants, &now, fired, sent)
         spikes = count
-        if node.spikes:
+        if node.update(n, inputs, state, constants, &now, fired, sent):
             count += nc_compact(fired, sent, n, j, ids + count, payload + count if node.graded else NULL)
         if trying:
             node.settled[k][(j - lo) // node.chunk] = count == spikes and unchanged(node, state, before, n)

@@ -8,8 +8,10 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 
 from neurocomp.kernels.loop cimport (
-    CHUNK, MAX_CONSTANTS, MAX_INPUTS, MAX_STATES, MAX_THREADS, Node, nc_counts, nc_pool_stop, update_fn,
+    CHUNK, MAX_CONSTANTS, MAX_INPUTS, MAX_STATES, MAX_THREADS, Node, nc_counts, nc_pool_stop, resting_place, update_fn,
 )
+
+from neurocomp.kernels.checks import aligned
 
 FIRST_LEVEL = 24 * 1024  # bytes of the first cache that one chunk of neurons may fill
 
@@ -100,12 +102,12 @@ cdef class Nodes:
     def add_input(self, int64_t size, int64_t lag, bint graded):
         """Add an input. Returns its index."""
         cdef Node* node = self._new_node(size, lag, 16)
-        node.is_input, node.graded, node.spikes = True, graded, True
+        node.is_input, node.graded = True, graded
         return self.loop.n_nodes - 1
 
     def add_population(
         self, int64_t size, int64_t lag, update, list state, list constants, const int64_t[::1] bias,
-        double scale, bint integer, bint wide, bint spikes, bint graded=False, int64_t align=16, uint64_t key=0, context=None, bint autonomous=False
+        double scale, bint integer, bint wide, bint graded=False, int64_t align=16, uint64_t key=0, context=None, bint autonomous=False
     ):
         """Add a population. Returns its index.
 
@@ -139,7 +141,7 @@ cdef class Nodes:
         self.keep += [update, context]
         self.contexts += [] if context is None else [context]
         node.n_inputs, node.key, node.context = <int>n_inputs, key, <void*>context
-        node.update, node.integer, node.wide, node.spikes, node.scale = function, integer, wide, spikes, scale
+        node.update, node.integer, node.wide, node.scale = function, integer, wide, scale
         node.graded = graded
         node.n_state, node.n_constants = len(state), len(constants)
         for k in range(node.n_state):
@@ -149,16 +151,19 @@ cdef class Nodes:
             node.varies[k] = constants[k].shape[0] == size and size > 1
             node.alike = node.alike and not node.varies[k]
             array = constants[k] if node.varies[k] else np.full(CHUNK, constants[k][0], dtype)
-            node.constants[k] = <const void*>self._hold(array)
+            node.constants[k] = <const void*>self._hold(aligned(array))
         read = n_inputs + len(state) + 1 + (0 if node.alike else len(constants))
         node.autonomous = autonomous
         node.chunk = min(max(FIRST_LEVEL // (8 * read) // 128 * 128, 32), CHUNK)
-        own_bias = np.array(bias, np.int64)
-        node.bias = <const void*>self._hold(own_bias.astype(np.int64 if wide else np.int32))
+        own_bias = np.array(bias, np.int64).reshape(n_inputs, size)
+        node.level = bool(np.all(own_bias == own_bias[:, :1]))
+        if node.level:
+            own_bias = np.repeat(own_bias[:, :1], CHUNK, axis=1)
+        node.bias = <const void*>self._hold(aligned(own_bias.astype(np.int64 if wide else np.int32)))
         for k in range(self.loop.threads):
             node.poisson[k] = <nc_counts*>self._hold(np.zeros(sizeof(nc_counts), np.uint8))
         resting = own_bias if integer else own_bias * scale
-        node.rest = <const void*>self._hold(np.ascontiguousarray(resting, dtype))
+        node.rest = <const void*>self._hold(aligned(resting.astype(dtype)))
         for k in range(self.loop.threads):
             settled = np.zeros((node.bounds[k + 1] - node.bounds[k]) // node.chunk + 1, np.uint8)
             node.settled[k] = <uint8_t*>self._hold(settled)
@@ -185,8 +190,8 @@ cdef class Nodes:
                 sizes[node.wide] += node.n_inputs * (node.bounds[k + 1] - node.bounds[k])
             for wide in range(2):
                 self.sizes[wide][k] = sizes[wide]
-                self.loop.acc[wide][k] = <void*>self._hold(np.zeros(sizes[wide], np.int64 if wide else np.int32))
-                self.loop.scratch[wide][k] = <void*>self._hold(np.zeros(sizes[wide], np.int64 if wide else np.int32))
+                self.loop.acc[wide][k] = <void*>self._hold(aligned(np.zeros(sizes[wide], np.int64 if wide else np.int32)))
+                self.loop.scratch[wide][k] = <void*>self._hold(aligned(np.zeros(sizes[wide], np.int64 if wide else np.int32)))
             for i in range(self.loop.n_nodes):
                 node = &self.loop.nodes[i]
                 node.acc[k] = <char*>self.loop.acc[node.wide][k] + (8 if node.wide else 4) * node.first[k]
@@ -206,9 +211,9 @@ cdef class Nodes:
                     at = r * (hi - lo) - lo
                     for j in range(lo, hi):
                         if node.wide:
-                            (<int64_t*>node.acc[k])[at + j] = (<const int64_t*>node.bias)[r * node.size + j]
+                            (<int64_t*>node.acc[k])[at + j] = (<const int64_t*>node.bias)[resting_place(node, r, j)]
                         else:
-                            (<int32_t*>node.acc[k])[at + j] = (<const int32_t*>node.bias)[r * node.size + j]
+                            (<int32_t*>node.acc[k])[at + j] = (<const int32_t*>node.bias)[resting_place(node, r, j)]
 
     def places(self, int index):
         """Per thread (lo, hi, first): its neurons of a population, and where their accumulators begin among the thread's.

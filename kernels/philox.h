@@ -9,6 +9,7 @@
 #define NEUROCOMP_PHILOX_H
 #include "maths.h"
 #include <stddef.h>
+#include <string.h>
 
 #define NC_BLOCK 128 /* numbers worked on at once where a function needs room for them */
 
@@ -16,25 +17,35 @@ typedef struct {
     uint32_t a, b, c, d;
 } nc_words;
 
-/* The upper half of a product, in a form that becomes one 32-bit vector instruction per half of the lanes */
-NC_INLINE uint32_t nc_upper(uint32_t x, uint32_t y) { return (uint32_t)(((uint64_t)x * y) >> 32); }
+/* Four words in the lower halves of 64-bit lanes, above them anything: a product of two lanes then has both halves that a round
+ * needs, and vector code moves nothing between lanes. */
+typedef struct {
+    uint64_t a, b, c, d;
+} nc_lanes;
+
+NC_INLINE uint64_t nc_low(uint64_t x) { return x & UINT32_MAX; }
 
 /* One round: two products of 32 by 32 bits, their halves crossed over and mixed with the key. */
-NC_INLINE nc_words nc_philox_round(nc_words x, uint32_t key_lo, uint32_t key_hi) {
-    const uint32_t p = UINT32_C(0xd2511f53), q = UINT32_C(0xcd9e8d57);
-    const nc_words mixed = {nc_upper(q, x.c) ^ x.b ^ key_lo, q * x.c, nc_upper(p, x.a) ^ x.d ^ key_hi, p * x.a};
+NC_INLINE nc_lanes nc_philox_round(nc_lanes x, uint32_t key_lo, uint32_t key_hi) {
+    const uint64_t p = nc_low(x.a) * UINT32_C(0xd2511f53), q = nc_low(x.c) * UINT32_C(0xcd9e8d57);
+    const nc_lanes mixed = {(q >> 32) ^ x.b ^ key_lo, q, (p >> 32) ^ x.d ^ key_hi, p};
     return mixed;
 }
 
 /* The key of round `number`: it walks in steps of the golden ratio and of sqrt(3) - 1. */
-NC_INLINE nc_words nc_philox_turn(nc_words x, uint64_t key, uint32_t number) {
+NC_INLINE nc_lanes nc_philox_turn(nc_lanes x, uint64_t key, uint32_t number) {
     const uint32_t lo = (uint32_t)key + UINT32_C(0x9e3779b9) * number;
     const uint32_t hi = (uint32_t)(key >> 32) + UINT32_C(0xbb67ae85) * number;
     return nc_philox_round(x, lo, hi);
 }
 
+NC_INLINE nc_words nc_words_of(nc_lanes x) {
+    const nc_words words = {(uint32_t)x.a, (uint32_t)x.b, (uint32_t)x.c, (uint32_t)x.d};
+    return words;
+}
+
 /* Philox 4x32-10; written out, as vector code wants no inner loop */
-NC_INLINE nc_words nc_philox(nc_words x, uint64_t key) {
+NC_INLINE nc_lanes nc_philox(nc_lanes x, uint64_t key) {
     x = nc_philox_turn(x, key, 0);
     x = nc_philox_turn(x, key, 1);
     x = nc_philox_turn(x, key, 2);
@@ -47,10 +58,14 @@ NC_INLINE nc_words nc_philox(nc_words x, uint64_t key) {
     return nc_philox_turn(x, key, 9);
 }
 
-NC_INLINE nc_words nc_draw(uint64_t key, int64_t step, int64_t neuron, int32_t site, uint32_t attempt) {
+NC_INLINE nc_lanes nc_draw_lanes(uint64_t key, int64_t step, int64_t neuron, int32_t site, uint32_t attempt) {
     const uint32_t where = ((uint32_t)site & UINT32_C(0xffff)) | attempt << 16;
-    const nc_words counter = {(uint32_t)neuron, (uint32_t)step, (uint32_t)((uint64_t)step >> 32), where};
+    const nc_lanes counter = {(uint64_t)neuron, (uint64_t)step, (uint64_t)step >> 32, where};
     return nc_philox(counter, key);
+}
+
+NC_INLINE nc_words nc_draw(uint64_t key, int64_t step, int64_t neuron, int32_t site, uint32_t attempt) {
+    return nc_words_of(nc_draw_lanes(key, step, neuron, site, attempt));
 }
 
 /* The upper 53 bits of two words as a whole number: 27 and 26 bits, as there are vector conversions of small integers only */
@@ -194,18 +209,25 @@ static inline void nc_poisson_sums(nc_counts *kept, double mean) {
     kept->mean = mean;
 }
 
+/* Four times 16 bits, from the lowest on */
+NC_INLINE void nc_quarters(uint64_t bits, uint16_t *to) {
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    memcpy(to, &bits, sizeof bits);
+#else
+    for (int k = 0; k < 4; k++) to[k] = (uint16_t)(bits >> 16 * k);
+#endif
+}
+
 /* The coarse bits of neurons first .. first + NC_BLOCK, where first is a multiple of eight */
 NC_INLINE void nc_poisson_coarse(uint64_t key, int64_t step, int64_t first, int32_t site, uint16_t *coarse) {
-    uint32_t words[4][NC_BLOCK / 8];
+    uint64_t halves[2][NC_BLOCK / 8];
     for (int i = 0; i < NC_BLOCK / 8; i++) {
-        const nc_words x = nc_draw(key, step, (first >> 3) + i, site, NC_COARSE);
-        words[0][i] = x.a;
-        words[1][i] = x.b;
-        words[2][i] = x.c;
-        words[3][i] = x.d;
+        const nc_lanes x = nc_draw_lanes(key, step, (first >> 3) + i, site, NC_COARSE);
+        halves[0][i] = nc_low(x.a) | x.b << 32;
+        halves[1][i] = nc_low(x.c) | x.d << 32;
     }
     for (int i = 0; i < NC_BLOCK / 8; i++)
-        for (int k = 0; k < 8; k++) coarse[8 * i + k] = (uint16_t)(words[k / 2][i] >> 16 * (k % 2));
+        for (int k = 0; k < 2; k++) nc_quarters(halves[k][i], coarse + 8 * i + 4 * k);
 }
 
 /* Counts of one mean below NC_INVERSION, for NC_BLOCK neurons of which the first `n` from `skip` on are wanted. A neuron whose coarse
@@ -213,20 +235,22 @@ NC_INLINE void nc_poisson_coarse(uint64_t key, int64_t step, int64_t first, int3
 NC_INLINE void nc_poisson_block(
     ptrdiff_t skip, ptrdiff_t n, uint64_t key, int64_t step, int64_t first, int32_t site, const nc_counts *kept, double *out
 ) {
-    uint16_t coarse[NC_BLOCK], counts[NC_BLOCK] = {0}, equal[NC_BLOCK] = {0};
+    uint16_t coarse[NC_BLOCK] NC_ALIGNED, counts[NC_BLOCK] NC_ALIGNED = {0}, above[NC_BLOCK] NC_ALIGNED;
+    for (int j = 0; j < NC_BLOCK; j++) above[j] = UINT16_MAX;
     nc_poisson_coarse(key, step, first, site, coarse);
     for (int k = 0; k < kept->many; k++) {
         const uint16_t sum = kept->sums[k];
         for (int j = 0; j < NC_BLOCK; j++) {
+            const uint16_t by = (uint16_t)(coarse[j] - sum); /* modulo 2^16: 0 if equal */
             counts[j] = (uint16_t)(counts[j] + (coarse[j] > sum));
-            equal[j] = (uint16_t)(equal[j] | (coarse[j] == sum));
+            above[j] = above[j] < by ? above[j] : by;
         }
     }
     uint32_t any = 0;
-    for (int j = 0; j < NC_BLOCK; j++) any |= equal[j];
+    for (int j = 0; j < NC_BLOCK; j++) any |= above[j] == 0;
     for (ptrdiff_t j = 0; j < n; j++) out[j] = (double)(int32_t)counts[skip + j];
     for (ptrdiff_t j = 0; any && j < n; j++)
-        if (equal[skip + j]) out[j] = nc_poisson(key, step, first + skip + j, site, kept->mean);
+        if (above[skip + j] == 0) out[j] = nc_poisson(key, step, first + skip + j, site, kept->mean);
 }
 
 /* out[j] = nc_poisson(key, step, first + j, site, mean) for n neurons. kept: sums of an earlier call */

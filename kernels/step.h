@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#define NC_PART 512 /* CHUNK of loop.pxd: neurons an update takes at a time, at most */
+
 /* What an update may ask about the step it computes. */
 typedef struct {
     int64_t step;  /* number of the step, from 0 at the last reset */
@@ -19,10 +21,10 @@ typedef struct {
     void *context; /* of updates that are not compiled */
 } nc_now;
 
-/* One step of n neurons. inputs, state, constants: arrays of n float64 (int64 for Loihi arithmetic). fired, payload: n values
- * to write, payload only of graded neurons. */
-typedef void (*nc_update)(ptrdiff_t n, const void *const *inputs, void *const *state, const void *const *constants,
-                          const nc_now *now, unsigned char *fired, int32_t *payload);
+/* One step of n <= NC_PART neurons. inputs, state, constants: arrays of n float64 (int64 for Loihi arithmetic). fired, payload: n
+ * values to write, payload only of graded neurons. Returns 0 if none has fired; then nothing need be written there. */
+typedef int (*nc_update)(ptrdiff_t n, const void *const *inputs, void *const *state, const void *const *constants,
+                         const nc_now *now, unsigned char *fired, int32_t *payload);
 
 static inline double nc_min_float(double x, double y) { return x < y ? x : y; }
 static inline double nc_max_float(double x, double y) { return x > y ? x : y; }

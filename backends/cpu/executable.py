@@ -24,6 +24,7 @@ from neurocomp.ir.events import Events
 from neurocomp.ir.network import Input, LoihiSynapse, Network, Population, Projection
 from neurocomp.ir.plasticity import LoihiRule
 from neurocomp.ir.program import StepForm
+from neurocomp.kernels.checks import aligned
 
 SPINS = 4000  # some 0.1 ms: steps are shorter, unless another process has the core
 
@@ -59,7 +60,7 @@ class CpuExecutable:
         program, grid = node.program, node.grid
         assert program is not None
         assert grid is not None
-        state = self.state[node.name] = initial_state(node)
+        state = self.state[node.name] = {name: aligned(values) for name, values in initial_state(node).items()}
         integer = program.form.arithmetic == "loihi"
         dtype = np.int64 if integer else np.float64
         update = self._update(node, program.form)
@@ -74,7 +75,6 @@ class CpuExecutable:
             2.0**grid.exponent,
             integer,
             grid.bits == 64,
-            program.spikes,
             node.graded,
             layout.channel_plane(self.net.incoming(node.name)),
             program.key,

@@ -24,7 +24,6 @@ from neurocomp.ir.expressions import (
 from neurocomp.ir.program import TIME, StepForm
 
 FEW = 16  # constants that registers hold while neurons that are alike are updated; with more, compilers give up vectors
-PART = 512  # neurons an update takes at a time: as many as the engine gives it
 
 
 def to_c(expr: Expr, arithmetic: str, ahead: Container[int] = ()) -> str:
@@ -58,7 +57,7 @@ def to_c(expr: Expr, arithmetic: str, ahead: Container[int] = ()) -> str:
         case Call("sqrt", (x,)):
             return f"__builtin_sqrt({sub(x)})"
         case Call("poisson", _, site) if site in ahead:
-            return f"p{site}[j - begin]"
+            return f"p{site}[j]"
         case Call(function, args) if function in RANDOM:
             where = ["now->key", "now->step", "now->first + j", str(expr.site)]
             return f"nc_{function}({', '.join([*where, *(sub(arg) for arg in args)])})"
@@ -83,7 +82,7 @@ def c_function(form: StepForm, name: str) -> str:
     random = counts or any(True for expr in form.expressions() for _ in draws(expr))
 
     lines = [
-        f"NC_CLONES static void {name}(ptrdiff_t n, const void *const *inputs, void *const *state,",
+        f"NC_CLONES static int {name}(ptrdiff_t n, const void *const *inputs, void *const *state,",
         "        const void *const *constants, const nc_now *now, unsigned char *restrict fired, int32_t *restrict payload) {",
     ]
     lines += [f"    const {kind} *restrict i{k} = inputs[{k}];" for k in range(len(form.inputs))]
@@ -91,36 +90,32 @@ def c_function(form: StepForm, name: str) -> str:
     lines += [f"    const {kind} *restrict c{k} = constants[{k}];" for k in range(len(form.constants))]
     lines += [f"    const double {TIME}_ = now->t;"] if TIME in used else []
     lines += ["    const nc_now here = *now;", "    now = &here;"] if random else []  # read once, not under a condition
-    lines += [f"    int{16 if random else 32}_t spiked[{PART}];"] if form.spike is not None else []
+    lines += [f"    int{16 if random else 32}_t some = 0, spiked[NC_PART] NC_ALIGNED;"] if form.spike is not None else []
     lines += [
         "    (void)state; (void)constants; (void)payload; (void)fired; (void)now;",
-        f"    for (ptrdiff_t begin = 0; begin < n; begin += {PART}) {{",
-        f"        const ptrdiff_t end = n - begin < {PART} ? n : begin + {PART};",
         *(line for site, mean in counts.items() for line in _count_ahead(form, site, mean)),
     ]
     if 0 < len(form.constants) <= FEW:
         lines += [
-            "        if (now->alike) {",
-            *(f"            const {kind} {x}_ = c{k}[0];" for k, x in enumerate(form.constants)),
-        ]
-        lines += [
+            "    if (now->alike) {",
+            *(f"        const {kind} {x}_ = c{k}[0];" for k, x in enumerate(form.constants)),
             *_loop(form, kind, used, counts, late),
-            "        } else {",
+            "    } else {",
             *_loop(form, kind, used, counts, late, each=True),
-            "        }",
+            "    }",
         ]
     else:
         lines += _loop(form, kind, used, counts, late, each=True)
-    if form.spike is not None:
-        flag = "spiked[j - begin]" if form.payload is None else "(spiked[j - begin] & (payload[j] != 0))"
-        lines.append(f"        for (ptrdiff_t j = begin; j < end; j++) fired[j] = (unsigned char){flag};")
-    lines += ["    }", *(_late_reset(form, kind) if late else []), "}"]
-    return "\n".join(lines) + "\n"
+    if form.spike is None:
+        return "\n".join([*lines, "    return 0;", "}"]) + "\n"
+    flag = "spiked[j]" if form.payload is None else "(spiked[j] & (payload[j] != 0))"
+    lines += ["    if (!some) return 0;", f"    for (ptrdiff_t j = 0; j < n; j++) fired[j] = (unsigned char){flag};"]
+    return "\n".join([*lines, *(_late_reset(form, kind) if late else []), "    return 1;", "}"]) + "\n"
 
 
 def _loop(form: StepForm, kind: str, used: set[str], counts: Container[int], late: bool, each: bool = False) -> list[str]:
     """The loop over neurons. each: constants have a value for every neuron, else they are scalars, known here."""
-    lines = ["        NC_ELEMENTWISE", "        for (ptrdiff_t j = begin; j < end; j++) {"]
+    lines = ["        NC_ELEMENTWISE", "        for (ptrdiff_t j = 0; j < n; j++) {"]
     lines += [f"            const {kind} {x}_ = i{k}[j];" for k, x in enumerate(form.inputs) if x in used]
     lines += [f"            {kind} {x}_ = s{k}[j];" for k, x in enumerate(form.state)]
     lines += [f"            const {kind} {x}_ = c{k}[j];" for k, x in enumerate(form.constants) if each]
@@ -132,7 +127,7 @@ def _loop(form: StepForm, kind: str, used: set[str], counts: Container[int], lat
             lines.append(f"            const {kind} sent = {to_c(form.payload, form.arithmetic)};")
         if not late:
             lines += [f"            {x.target}_ = spike ? {to_c(x.value, form.arithmetic)} : {x.target}_;" for x in form.reset]
-        lines.append("            spiked[j - begin] = spike;")
+        lines += ["            spiked[j] = spike;", "            some |= spike;"]
         lines += ["            payload[j] = (int32_t)sent;"] if form.payload is not None else []
     lines += [f"            s{k}[j] = {x}_;" for k, x in enumerate(form.state)]
     return [*lines, "        }"]
@@ -151,19 +146,19 @@ def _known_ahead(form: StepForm) -> dict[int, Expr]:
 
 def _count_ahead(form: StepForm, site: int, mean: Expr) -> list[str]:
     """Code that draws a count for every neuron of a part."""
-    where = f"end - begin, now->key, now->step, now->first + begin, {site}"
+    where = f"n, now->key, now->step, now->first, {site}"
     needed = [(k, x) for k, x in enumerate(form.constants) if x in {*names(mean)}]
     return [
-        f"        double p{site}[{PART}];",
+        f"        double p{site}[NC_PART] NC_ALIGNED;",
         "        if (now->alike) {",
         *(f"            const double {x}_ = c{k}[0];" for k, x in needed),
         f"            nc_poisson_same({where}, {to_c(mean, form.arithmetic)}, p{site}, now->counts);",
         "        } else {",
-        f"            double m{site}[{PART}];",
+        f"            double m{site}[NC_PART] NC_ALIGNED;",
         "            NC_ELEMENTWISE",
-        "            for (ptrdiff_t j = begin; j < end; j++) {",
+        "            for (ptrdiff_t j = 0; j < n; j++) {",
         *(f"                const double {x}_ = c{k}[j];" for k, x in needed),
-        f"                m{site}[j - begin] = {to_c(mean, form.arithmetic)};",
+        f"                m{site}[j] = {to_c(mean, form.arithmetic)};",
         "            }",
         f"            nc_poisson_fill({where}, m{site}, p{site});",
         "        }",

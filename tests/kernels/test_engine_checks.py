@@ -37,7 +37,7 @@ def population(engine, size=2, lag=0, *, update=UPDATE, state=None, constants=No
     state = [np.zeros(size)] if state is None else state
     constants = [f64(1e9), f64(0.0)] if constants is None else constants
     bias = np.zeros(size, np.int64) if bias is None else bias
-    return engine.add_population(size, lag, update, state, constants, bias, 1.0, integer, wide, True), state
+    return engine.add_population(size, lag, update, state, constants, bias, 1.0, integer, wide), state
 
 
 def nodes(threads=1, graded=False):
@@ -547,7 +547,7 @@ def test_an_update_with_other_numbers_of_states_or_constants_is_refused():
             try:
                 engine.add_population(
                     2, 0, TABLE[digest(form)], [np.zeros(2) for _ in range(states)], [np.zeros(1)] * constants,
-                    np.zeros(2, np.int64), 1.0, False, False, True,
+                    np.zeros(2, np.int64), 1.0, False, False,
                 )
             except ValueError:
                 refused += 1
@@ -596,7 +596,7 @@ def test_a_learning_engine_that_would_read_elsewhere_is_refused():
             state = list(initial_state(node).values())
             constants = [np.atleast_1d(np.array(node.program.constants[x], np.int64)) for x in node.program.form.constants]
             capsule = update_for(node.program.form).capsule
-            fresh.add_population(2, 0, capsule, state, constants, np.zeros(2, np.int64), 1.0, True, False, True)
+            fresh.add_population(2, 0, capsule, state, constants, np.zeros(2, np.int64), 1.0, True, False)
             fresh.add_plastic(*where, None, np.zeros(0), 1.0, blocks, engine=good)
             for rule_of, its in ((None, None), (None, given)):
                 try:
