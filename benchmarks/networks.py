@@ -1,10 +1,11 @@
-"""Two yardsticks of the field against Brian2's C++ standalone: CUBA (Vogels & Abbott 2005) and Brunel's (2000) random network.
+"""Two yardsticks of the field against Brian2's C++ standalone and NEST: CUBA and Brunel's random network.
 
-CUBA: 4000 leaky neurons with exponential currents, 2 % connected (40,000 with --neurons 40000, 200 synapses each, weaker by
-0.4). Brunel: 12,500 neurons, 15.6 million synapses, 1.5 ms, every neuron with a Poisson drive of its own, asynchronous
+CUBA (Vogels & Abbott 2005): 4000 leaky neurons with exponential currents, 2 % connected (40,000 with --neurons 40000, 200
+synapses each, weaker by 0.4). Brunel (2000): 12,500 neurons, 15.6 million synapses, 1.5 ms, every neuron with a Poisson drive of its own, asynchronous
 irregular (g = 5, twice the drive of threshold). One biological second at dt = 0.1 ms, float64. Synapses are drawn by each
-simulator for itself, so rates agree and single spikes do not. Where NEUROCOMP_BRIAN2_PYTHON names a Python with Brian2, it
-runs in the same call; of it only the loop over steps counts, of ours the whole `run`.
+simulator for itself, so rates agree and single spikes do not. Where NEUROCOMP_BRIAN2_PYTHON or NEUROCOMP_NEST_PYTHON names a
+Python with one of them, it runs in the same call, with one thread; of them only the loop over steps counts, of ours the whole
+`run`.
 
 Run: python benchmarks/networks.py [--threads 1 2] [--networks cuba brunel] [--neurons 4000]
 """
@@ -61,6 +62,39 @@ I.connect(p=0.1)
 drive = PoissonInput(cells, 'v', 1000, 20*Hz, weight=0.1*mV)
 """
 
+NEST_START = """
+import json, time
+import nest
+nest.set_verbosity("M_ERROR")
+times = []
+for _ in range({runs}):
+    nest.ResetKernel()
+    nest.set(resolution=0.1, local_num_threads=1)
+"""
+NEST_END = """
+    for source, weight in ((cells[:E], excitation), (cells[E:], inhibition)):
+        rule = {{"rule": "pairwise_bernoulli", "p": p, "allow_autapses": True}}
+        nest.Connect(source, cells, rule, {{"weight": weight, "delay": delay}})
+    nest.Prepare()
+    before, began = nest.local_spike_counter, time.perf_counter()
+    nest.Run({seconds} * 1000.0)
+    times.append(time.perf_counter() - began)
+    spikes = nest.local_spike_counter - before
+    nest.Cleanup()
+print(json.dumps([sorted(times), int(spikes)]))
+"""
+NEST_CUBA = """
+    cells = nest.Create("iaf_psc_exp", {neurons}, {{"tau_m": 20.0, "C_m": 20.0, "tau_syn_ex": 5.0, "tau_syn_in": 10.0,
+        "E_L": -49.0, "V_th": -50.0, "V_reset": -60.0, "t_ref": 5.0, "V_m": nest.random.uniform(-60.0, -50.0)}})
+    E, p, delay, excitation, inhibition = 4 * {neurons} // 5, {p}, 0.1, {scale} * 1.62, {scale} * -9.0
+"""
+NEST_BRUNEL = """
+    cells = nest.Create("iaf_psc_delta", 12500, {"tau_m": 20.0, "C_m": 1.0, "E_L": 0.0, "V_th": 20.0, "V_reset": 10.0,
+        "t_ref": 2.0, "V_m": nest.random.uniform(0.0, 20.0)})
+    E, p, delay, excitation, inhibition = 10000, 0.1, 1.5, 0.1, -0.5
+    nest.Connect(nest.Create("poisson_generator", params={"rate": 20000.0}), cells, syn_spec={"weight": 0.1, "delay": 1.5})
+"""
+
 Driven = nc.NeuronModel(
     "DrivenLIF",
     parameters={"tau": "s", "v_threshold": "V", "v_reset": "V", "j_ext": "V", "rate": "Hz"},
@@ -101,13 +135,26 @@ def brunel() -> nc.Network:
     return net
 
 
-def brian2(python: str, text: str, runs: int) -> tuple[list[float], int]:
+def scripts(cuba: bool, neurons: int, runs: int) -> dict[str, tuple[str, str]]:
+    """By peer, the variable that names its Python, and what that runs."""
+    p, scale = connected(neurons)
+    numbers: dict[str, Any] = {"neurons": neurons, "p": p, "scale": scale, "seconds": SECONDS, "runs": runs}
+    brian2 = START + (CUBA.format(**numbers) if cuba else BRUNEL) + END.format(**numbers)
+    nest = NEST_START.format(**numbers) + (NEST_CUBA.format(**numbers) if cuba else NEST_BRUNEL) + NEST_END.format(**numbers)
+    return {"Brian2": ("NEUROCOMP_BRIAN2_PYTHON", brian2), "NEST": ("NEUROCOMP_NEST_PYTHON", nest)}
+
+
+def connected(neurons: int) -> tuple[float, float]:
+    """CUBA's connection probability, and what weights are multiplied with."""
+    return (0.02, 1.0) if neurons <= 4000 else (200 / neurons, 0.4)
+
+
+def measure_peer(name: str, python: str, script: str) -> tuple[list[float], int]:
     """(seconds of its runs in ascending order, spikes of one)."""
-    script = START + text + END.format(seconds=SECONDS, runs=runs)
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run([python, "-c", script], capture_output=True, text=True, check=False, cwd=folder)
     if done.returncode:
-        raise SystemExit(f"Brian2 failed:\n{done.stderr[-2000:]}")
+        raise SystemExit(f"{name} failed:\n{done.stderr[-2000:]}")
     times, spikes = json.loads(done.stdout.splitlines()[-1])
     return times, spikes
 
@@ -120,11 +167,9 @@ def main() -> None:
     parser.add_argument("--neurons", type=int, default=4000, help="of CUBA")
     parser.add_argument("--runs", type=int, default=5)
     args = parser.parse_args()
-    python = os.environ.get("NEUROCOMP_BRIAN2_PYTHON")
-    print(f"load of the machine: {os.getloadavg()[0]:.1f}" + ("" if python else "; Brian2: set NEUROCOMP_BRIAN2_PYTHON"))
-    p, scale = (0.02, 1.0) if args.neurons <= 4000 else (200 / args.neurons, 0.4)
+    print(f"load of the machine: {os.getloadavg()[0]:.1f}")
     for name in args.networks:
-        net = cuba(args.neurons, p, scale) if name == "cuba" else brunel()
+        net = cuba(args.neurons, *connected(args.neurons)) if name == "cuba" else brunel()
         size = sum(x.size for x in net.populations.values())
         medians = {}
         for threads in args.threads:
@@ -139,12 +184,14 @@ def main() -> None:
                 f"{name}, cpu, threads={threads}: {medians[threads]:.4f} s ({min(x.seconds for x in runs):.4f} to "
                 f"{max(x.seconds for x in runs):.4f}), {spikes / size / SECONDS:.1f} Hz, {events / 1e6:.1f} million events"
             )
-        if python:
-            text = CUBA.format(neurons=args.neurons, p=p, scale=scale) if name == "cuba" else BRUNEL
-            times, spikes = brian2(python, text, args.runs)
+        for peer, (variable, script) in scripts(name == "cuba", args.neurons, args.runs).items():
+            if variable not in os.environ:
+                print(f"{name}, {peer}: not run; {variable} names no Python that has it")
+                continue
+            times, spikes = measure_peer(peer, os.environ[variable], script)
             ratios = ", ".join(f"threads={k}: {statistics.median(times) / x:.1f} times as fast" for k, x in medians.items())
             print(
-                f"{name}, Brian2: {statistics.median(times):.4f} s ({times[0]:.4f} to {times[-1]:.4f}), "
+                f"{name}, {peer}: {statistics.median(times):.4f} s ({times[0]:.4f} to {times[-1]:.4f}), "
                 f"{spikes / size / SECONDS:.1f} Hz; ours {ratios}"
             )
 
