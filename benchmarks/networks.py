@@ -1,11 +1,11 @@
 """Two yardsticks of the field against Brian2's C++ standalone and NEST: CUBA and Brunel's random network.
 
 CUBA (Vogels & Abbott 2005): 4000 leaky neurons with exponential currents, 2 % connected (40,000 with --neurons 40000, 200
-synapses each, weaker by 0.4). Brunel (2000): 12,500 neurons, 15.6 million synapses, 1.5 ms, every neuron with a Poisson drive of its own, asynchronous
-irregular (g = 5, twice the drive of threshold). One biological second at dt = 0.1 ms, float64. Synapses are drawn by each
-simulator for itself, so rates agree and single spikes do not. Where NEUROCOMP_BRIAN2_PYTHON or NEUROCOMP_NEST_PYTHON names a
-Python with one of them, it runs in the same call, with one thread; of them only the loop over steps counts, of ours the whole
-`run`.
+synapses each, weaker by 0.4). Brunel (2000): 12,500 neurons, 15.6 million synapses, 1.5 ms, every neuron with a Poisson
+drive of its own, asynchronous irregular (g = 5, twice the drive of threshold). One biological second at dt = 0.1 ms, float64.
+Synapses are drawn by each simulator for itself, so rates agree and single spikes do not. Where NEUROCOMP_BRIAN2_PYTHON or
+NEUROCOMP_NEST_PYTHON names a Python with one of them, it runs in the same call, with one thread; of them only the loop over
+steps counts, of ours the whole `run`.
 
 Run: python benchmarks/networks.py [--threads 1 2] [--networks cuba brunel] [--neurons 4000]
 """

@@ -160,6 +160,9 @@ cdef struct Loop:
     int failed                 # a log could not grow
     nc_barrier barrier
     nc_pool* pool              # helpers, NULL for one thread
+    bint together              # the quicker way as last timed: with all threads
+    int64_t trusted            # steps to go in this way before both are timed again
+    int64_t span               # steps the last verdict was trusted for
     int* order                 # projections sorted by target
     void* acc[2][MAX_THREADS]      # accumulators of all nodes, narrow and wide, by thread
     void* scratch[2][MAX_THREADS]

@@ -24,8 +24,10 @@ cdef extern from "inputs.h" nogil:
         const unsigned char* fired, const int32_t* sent, int64_t n, int64_t base, int32_t* ids, int32_t* payload)
 
 cdef enum:
-    TRIAL = 32                 # steps for which a way of working is timed
-    LONG = 4096                # steps between such trials
+    TRIAL = 32                 # steps for which a way of working is timed, each ROUNDS times
+    ROUNDS = 3
+    LONG = 4096                # steps between such trials; more, up to
+    LONGEST = 65536            # so many, when their verdict is the same again
     SOMETIMES = 16             # steps between looks whether a chunk of neurons has settled
 
 
@@ -34,15 +36,36 @@ cdef void run_loop(Loop* loop) noexcept nogil:
 
     Steps may be too short for threads to meet, or another process may have their core; so both ways are timed now and then.
     """
-    cdef int64_t last = loop.now + loop.steps + loop.max_lag
-    cdef double alone, together
+    cdef int64_t last = loop.now + loop.steps + loop.max_lag, steps
     loop.end, loop.next_look = loop.now, nc_seconds() + LOOK
     if loop.pool == NULL:
         run_until(loop, last, False)
     while loop.end < last and loop.stop_at > loop.end:
-        alone = run_until(loop, min(loop.end + TRIAL, last), False)
-        together = run_until(loop, min(loop.end + TRIAL, last), True)
-        run_until(loop, min(loop.end + LONG, last), together <= alone)
+        if loop.trusted == 0:
+            time_both(loop, last)
+        steps = last - loop.end
+        if loop.trusted:
+            steps = min(steps, loop.trusted)
+            loop.trusted -= steps
+        run_until(loop, loop.end + steps, loop.together)
+
+
+cdef void time_both(Loop* loop, int64_t last) noexcept nogil:
+    """Work in both ways in turn and take the one whose quickest trial was quicker; no verdict where steps up to `last` are too few."""
+    cdef double best[2]
+    cdef double seconds
+    cdef int way, i
+    cdef bint together
+    best[0] = best[1] = 1e300
+    for i in range(2 * ROUNDS):
+        way = i % 2
+        if last - loop.end < TRIAL:
+            return
+        seconds = run_until(loop, loop.end + TRIAL, way == 1)
+        best[way] = min(best[way], seconds)
+    together = best[1] <= best[0]
+    loop.span = min(2 * loop.span, <int64_t>LONGEST) if loop.span and together == loop.together else LONG
+    loop.together, loop.trusted = together, loop.span
 
 
 cdef double run_until(Loop* loop, int64_t end, bint together) noexcept nogil:

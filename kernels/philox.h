@@ -242,14 +242,14 @@ NC_INLINE void nc_poisson_block(
         const uint16_t sum = kept->sums[k];
         for (int j = 0; j < NC_BLOCK; j++) {
             const uint16_t by = (uint16_t)(coarse[j] - sum); /* modulo 2^16: 0 if equal */
-            counts[j] = (uint16_t)(counts[j] + (coarse[j] > sum));
+            counts[j] = coarse[j] > sum ? (uint16_t)(counts[j] + 1) : counts[j];
             above[j] = above[j] < by ? above[j] : by;
         }
     }
-    uint32_t any = 0;
-    for (int j = 0; j < NC_BLOCK; j++) any |= above[j] == 0;
+    uint16_t least = UINT16_MAX;
+    for (int j = 0; j < NC_BLOCK; j++) least = least < above[j] ? least : above[j];
     for (ptrdiff_t j = 0; j < n; j++) out[j] = (double)(int32_t)counts[skip + j];
-    for (ptrdiff_t j = 0; any && j < n; j++)
+    for (ptrdiff_t j = 0; least == 0 && j < n; j++)
         if (above[skip + j] == 0) out[j] = nc_poisson(key, step, first + skip + j, site, kept->mean);
 }
 
