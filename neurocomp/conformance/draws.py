@@ -50,6 +50,12 @@ class Draws:
         rng = np.random.default_rng(seed)
         return Draws(lambda low, high: int(rng.integers(low, high + 1)))
 
+    @staticmethod
+    def listed(numbers: Sequence[int]) -> Draws:
+        """These numbers, as another one's `taken` had them."""
+        left = iter(numbers)
+        return Draws(lambda low, high: min(max(next(left, low), low), high))
+
     def whole(self, low: int, high: int) -> int:
         """A whole number in low..high; smaller is simpler."""
         self.taken.append(self._whole(low, high))
