@@ -76,10 +76,10 @@ def propagator(system: list[list[Any]], dt: float) -> Array:
 
 @lru_cache(_REMEMBERED)
 def _exponential(stored: bytes, count: int, dt: float) -> Array:
-    """(count, n, n) exp(dt * M) of each matrix, correctly rounded: whole numbers times 2**-bits, by Taylor's series and squaring.
+    """(count, n, n) exp(dt * M) of each matrix, correctly rounded.
 
-    Python's integers in NumPy's loops take a fraction of the time of mpmath's matrices. A network is often compiled for several
-    targets, so the last results are remembered.
+    By Taylor's series and squaring of whole numbers times 2**-bits: Python's integers in NumPy's loops take a fraction of the
+    time of mpmath's matrices. A network is often compiled for several targets, so the last results are remembered.
     """
     matrices = np.frombuffer(stored)
     matrices = matrices.reshape(count, *[math.isqrt(len(matrices) // count)] * 2)

@@ -166,7 +166,8 @@ def _learnable(net: Network, projection: Projection) -> Iterator[Problem]:
     connectivity, post = projection.connectivity, net.nodes.get(projection.post)
     if _shares_weights(connectivity):
         yield Problem(
-            projection.name, f"{connectivity.kind} shares its weights among synapses, which cannot learn; use connectivity.expand()"
+            projection.name,
+            f"{connectivity.kind} shares its weights among synapses, which cannot learn; use connectivity.expand()",
         )
     if projection.connectivity.bias is not None:
         yield Problem(projection.name, "a plastic projection takes no bias; give it to the population")

@@ -16,12 +16,15 @@ from neurocomp.conformance.storage import save_case
 from neurocomp.ir.errors import InputError
 
 DIFFERENT = 1
+LINE = 60.0  # seconds
 LONGEST = 60 * 24 * 365.0
 
 
 @click.command(name="fuzz")
 @click.option("--minutes", type=click.FloatRange(0, LONGEST, min_open=True), help="Stop after so long  [default: 1]")
-@click.option("--networks", type=click.IntRange(1), metavar="N", help="Stop after so many networks instead, or at first of both.")
+@click.option(
+    "--networks", type=click.IntRange(1), metavar="N", help="Stop after so many networks instead, or at first of both."
+)
 @click.option(
     "--targets",
     default="reference,cpu",
@@ -30,9 +33,13 @@ LONGEST = 60 * 24 * 365.0
     help="Backends to compare with the reference, which always runs. Options follow a colon, as in cpu:jit=off.",
 )
 @click.option(
-    "--threads", metavar="N,N,...", help="Numbers of threads of each target that has them, such as 1,3.  [default: the target's]"
+    "--threads",
+    metavar="N,N,...",
+    help="Numbers of threads of each target that has them, such as 1,3.  [default: the target's]",
 )
-@click.option("--seed", type=click.IntRange(0, 2**62), default=0, show_default=True, help="Of the first network; then seed + 1 ...")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**62), default=0, show_default=True, help="Of the first network; then seed + 1 ..."
+)
 @click.option("--arithmetic", type=click.Choice(["float", "loihi"]), help="Only networks of this arithmetic.  [default: both]")
 @click.option(
     "--save", "folder", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Keep mismatches there, as files."
@@ -74,11 +81,16 @@ def command(
     tally = Tally()
     with _progress() as bar:
         task = bar.add_task("", total=networks or limit * 60)
+        told = time.monotonic()
 
         def report(now: Tally) -> None:
             found = f"{len(now.mismatches)} mismatches"
             text = f"{now.networks} networks, {now.networks / max(now.seconds, 1e-9):.1f}/s, {found}"
             bar.update(task, completed=now.networks if networks else now.seconds, description=text)
+            nonlocal told
+            if bar.disable and time.monotonic() - told > LINE:  # a log file: a line now and then
+                told = time.monotonic()
+                click.echo(now.text, err=True)
 
         until = time.monotonic() + limit * 60
         campaign(seeds_from(seed, networks), chosen, tally, arithmetic=arithmetic, until=until, shrinking=shrink, report=report)
@@ -115,8 +127,8 @@ def _with_threads(target: Target, threads: str) -> list[Target]:
 
 
 def _described(mismatch: Mismatch) -> str:
-    rule = "-" * 88
-    return f"{rule}\n{mismatch.original}, {mismatch.where}\n{mismatch.what}\n\n{mismatch.case.network}\n\n{mismatch.python}\n{rule}"
+    parts = (f"{mismatch.original}, {mismatch.where}\n{mismatch.what}", str(mismatch.case.network), mismatch.python)
+    return "\n\n".join(["-" * 88, *parts])
 
 
 def _progress() -> Progress:

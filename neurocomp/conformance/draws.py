@@ -1,7 +1,7 @@
 """Where the decisions behind a random network come from: whole numbers, one after another, from NumPy or from Hypothesis.
 
-Everything a random network is made of goes through `Draws.whole`. So the same code builds networks quickly from a seed, and from a
-Hypothesis strategy, which can then make a failing network smaller; and the list of numbers taken is all there is to know about one.
+Everything a random network is made of goes through `Draws.whole`. So the same code builds networks quickly from a seed, and
+from a Hypothesis strategy, which can then make a failing network smaller; and the list of numbers taken says all about one.
 The smaller the numbers, the simpler the network: features are absent, choices the first, arrays constant.
 """
 

@@ -58,8 +58,10 @@ class Mismatch:
 
 @dataclass
 class Tally:
-    """What a campaign has done. networks: compared. runs: comparisons made. unsupported: skipped by a target. none: seeds without
-    a network. spikes: of populations, in all networks.
+    """What a campaign has done.
+
+    networks: compared. runs: comparisons made. unsupported: skipped by a target. none: seeds without a network. spikes: of
+    populations, in all networks.
     """
 
     networks: int = 0
@@ -151,9 +153,7 @@ def campaign(
     return tally
 
 
-def _compare(
-    made: Sequence[Drawn], targets: Sequence[Target], tally: Tally, arithmetic: str | None, shrinking: bool
-) -> None:
+def _compare(made: Sequence[Drawn], targets: Sequence[Target], tally: Tally, arithmetic: str | None, shrinking: bool) -> None:
     bases = [baseline(x.case) for x in made]
     failed: set[int] = set()
     for target in targets:
@@ -193,9 +193,7 @@ def _fails(case: Case, target: Target, where: str) -> str:
         return ""
 
 
-def _smaller(
-    found: Drawn, target: Target, where: str, what: str, arithmetic: str | None, shrinking: bool
-) -> Mismatch:
+def _smaller(found: Drawn, target: Target, where: str, what: str, arithmetic: str | None, shrinking: bool) -> Mismatch:
     case, taken = found.case, found.taken
     if shrinking:
         case, taken = shrink(taken, case.name, arithmetic, lambda x: bool(_fails(x, target, where)))

@@ -21,8 +21,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="Run the shared suite on this backend, compared with the reference; may be repeated. Options follow a colon, as in "
-        "cpu:threads=3. Without file arguments nothing else is collected. -k selects cases by name.",
+        help="Run the shared suite on this backend, compared with the reference; may be repeated. Options follow a colon, as "
+        "in cpu:threads=3. Without file arguments nothing else is collected. -k selects cases by name.",
     )
     group.addoption("--random", type=int, default=0, metavar="N", help="Also N random networks.")
     group.addoption("--seed", type=int, default=0, metavar="S", help="Seed of the first random network; then S + 1 ...")

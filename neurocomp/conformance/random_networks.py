@@ -37,7 +37,9 @@ def drawn_case(draws: Draws, name: str, arithmetic: str | None = None, steps: in
     quantised = arithmetic is None and kind == "float" and draws.chance(0.15)
     drawn = draws.whole(1, 60)
     length = drawn if steps is None else steps
-    net = Network(name, dt=draws.among([DT, DT, DT, 5e-4, 1e-4]), integrator=draws.among(parts.INTEGRATORS), seed=draws.whole(0, 9))
+    net = Network(
+        name, dt=draws.among([DT, DT, DT, 5e-4, 1e-4]), integrator=draws.among(parts.INTEGRATORS), seed=draws.whole(0, 9)
+    )
     given = _inputs(net, draws, length)
     _populations(net, draws, kind == "loihi", quantised)
     _projections(net, draws, kind == "loihi", quantised)
@@ -147,7 +149,9 @@ def _plain(draws: Draws, size: int, quantised: bool) -> Any:
 
 def _image(net: Network, draws: Draws, loihi: bool) -> tuple[str, Any] | None:
     """A node that came before, and a convolution of it."""
-    senders = [name for name, x in net.nodes.items() if name in net.inputs or net.populations[name].neuron.model.spike is not None]
+    senders = [
+        name for name, x in net.nodes.items() if name in net.inputs or net.populations[name].neuron.model.spike is not None
+    ]
     small = [name for name in senders if net.node(name).size < 200]
     if not small:
         return None
@@ -196,5 +200,5 @@ def _connect(net: Network, draws: Draws, ends: Ends, quantised: bool) -> None:
 def _within(given: Connectivity | Pattern, low: float, high: float) -> Connectivity | Pattern:
     """The same synapses with weights between these bounds, and no bias."""
     if isinstance(given, Pattern):
-        return replace(given, weights=Uniform(low, high))  # type: ignore[type-var] # every pattern is a dataclass
+        return replace(given, weights=Uniform(low, high))  # type: ignore[call-arg] # every pattern has them
     return given.with_weights(np.clip(given.weights, low, high), None)

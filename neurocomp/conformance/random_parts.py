@@ -134,8 +134,8 @@ def connectivity(draws: Draws, ends: Ends) -> Connectivity | Pattern:
 def _pattern(draws: Draws, ends: Ends) -> Pattern:
     n_pre, n_post = ends.sizes
     scale, low = ends.scale, -0.5 if ends.negative else 0.0
-    weights: float | Distribution = draws.uniform(low, 2.0) * scale
-    weights = float(np.rint(weights)) if ends.loihi else weights
+    one = draws.uniform(low, 2.0) * scale
+    weights: float | Distribution = float(np.rint(one)) if ends.loihi else one
     match draws.among(["one", "uniform", "normal"]):
         case "uniform":
             weights = Uniform(low * scale, 2.0 * scale, draws.whole(0, 3))
@@ -226,7 +226,7 @@ def rule(draws: Draws, ends: Ends) -> Plasticity:
         case "triplet":
             return TripletSTDP(a2_minus=0.05 * span, a3_plus=0.05 * span, **bounds)
         case "reward" if reward is not None:
-            return RewardSTDP(*reward[:1], **taus, **step, **bounds, tau_c=0.1, reward_delay=reward[1])
+            return RewardSTDP(reward[0], **taus, **step, **bounds, tau_c=0.1, reward_delay=reward[1])
         case "own" if reward is not None and span < 1e6:
             times: dict[str, Any] = {"tau_a": taus["tau_pre"], "tau_b": taus["tau_post"], "tau_e": 0.1, "tau_f": 0.3}
             return OWN(reward=reward[0], reward_delay=reward[1], eta=0.05, target=0.2, **times, **bounds)

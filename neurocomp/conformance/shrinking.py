@@ -59,7 +59,9 @@ def shrink(taken: Sequence[int], name: str, arithmetic: str | None, fails: Calla
         return _drawn(draw, name, arithmetic)
 
     database = InMemoryExampleDatabase()
-    database.save(name.encode(), choices_to_bytes((*taken, 0)))  # one more than it uses: else Hypothesis takes it as shrunk before
+    database.save(
+        name.encode(), choices_to_bytes((*taken, 0))
+    )  # one more than it uses: else Hypothesis takes it as shrunk before
     how = settings(
         database=database,
         phases=(Phase.reuse, Phase.shrink),
@@ -69,8 +71,8 @@ def shrink(taken: Sequence[int], name: str, arithmetic: str | None, fails: Calla
         suppress_health_check=list(HealthCheck),
     )
     try:
-        return find(cases(), lambda x: x[0] is not None and fails(x[0]), settings=how, database_key=name.encode())
+        case, numbers = find(cases(), lambda x: x[0] is not None and fails(x[0]), settings=how, database_key=name.encode())
     except NoSuchExample:
-        case = drawn_case(Draws.listed(taken), name, arithmetic)
-        assert case is not None
-        return case, list(taken)
+        case, numbers = drawn_case(Draws.listed(taken), name, arithmetic), list(taken)
+    assert case is not None
+    return case, numbers
