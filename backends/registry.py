@@ -43,7 +43,9 @@ def get(name: str) -> Backend:
         try:
             return _FACTORIES[name]()
         except ImportError as error:
-            raise UnsupportedError(name, [f"it cannot be imported ({error}); reinstall neurocomp with: pip install ."]) from error
+            raise UnsupportedError(
+                name, [f"it cannot be imported ({error}); reinstall neurocomp with: pip install ."]
+            ) from error
     found = _installed().get(name, [])
     if not found:
         raise UnsupportedError(name, [f"there is no such backend; there is {', '.join(names())}"])

@@ -7,7 +7,7 @@ The smaller the numbers, the simpler the network: features are absent, choices t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -64,6 +64,14 @@ class Draws:
     def chance(self, p: float) -> bool:
         """Whether something of probability p happens."""
         return bool(self.random() < p)
+
+    def several(self, most: int, p: float) -> Iterator[int]:
+        """0, 1, ... as long as something of probability p happens; at most so many. One can be left out without the others."""
+        yield 0
+        for k in range(1, most):
+            if not self.chance(p):
+                return
+            yield k
 
     def among(self, options: Sequence[T]) -> T:
         """One of them; the first is the simplest."""

@@ -104,7 +104,7 @@ def _shape(draws: Draws) -> tuple[int, ...]:
 def _inputs(net: Network, draws: Draws, steps: int) -> dict[str, Any]:
     """Inputs of all kinds, and what is given to them: a raster, times and ids, nothing, or spikes of their own."""
     given: dict[str, Any] = {}
-    for k in range(draws.whole(1, 3)):
+    for k in draws.several(3, 0.7):
         name, shape, payload = f"x{k}", _shape(draws), draws.among([1, 1, 1, 30, 1000])
         if k == 2:
             shape, payload = (1,), draws.among([1, 3])  # may be a reward
@@ -122,7 +122,7 @@ def _inputs(net: Network, draws: Draws, steps: int) -> dict[str, Any]:
 
 def _populations(net: Network, draws: Draws, loihi: bool, quantised: bool) -> None:
     models = parts.QUANTISABLE if quantised else parts.FLOAT_MODELS
-    for k in range(draws.whole(1, 4)):
+    for k in draws.several(4, 0.75):
         name, shape = f"p{k}", _shape(draws)
         if draws.chance(0.2) and (layer := _image(net, draws, loihi)) is not None:
             source, connectivity = layer
@@ -178,7 +178,7 @@ def _projections(net: Network, draws: Draws, loihi: bool, quantised: bool) -> No
             ends = Ends(net, pre, post, loihi, max(hops, 0) if source is not None else 0)
             if ends.sizes[0] * ends.sizes[1] > 20_000:
                 continue  # two large ones
-            for _ in range(draws.among([1, 1, 1, 2])):
+            for _ in draws.several(2, 0.25):
                 _connect(net, draws, ends, quantised)
 
 

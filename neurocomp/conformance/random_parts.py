@@ -222,7 +222,8 @@ def rule(draws: Draws, ends: Ends) -> Plasticity:
     reward = _reward(draws, ends.net)
     match draws.among(["pair", "pair", "soft", "triplet", "reward", "own"]):
         case "soft":
-            return STDP(**taus, a_plus=0.05, a_minus=0.05, bound="soft", **bounds)
+            pairing = draws.among(["all", "nearest"])
+            return STDP(**taus, a_plus=0.05, a_minus=0.05, bound="soft", pairing=pairing, **bounds)
         case "triplet":
             return TripletSTDP(a2_minus=0.05 * span, a3_plus=0.05 * span, **bounds)
         case "reward" if reward is not None:
