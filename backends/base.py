@@ -79,6 +79,16 @@ class Result:
     weights: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Job:
+    """One run of a compiled network from its initial state."""
+
+    net: Network
+    inputs: Mapping[str, Events]
+    steps: int
+    record: Record
+
+
 class Executable(Protocol):
     """A network lowered by a backend, ready to run."""
 
@@ -96,7 +106,11 @@ class Executable(Protocol):
 
 
 class Backend(Protocol):
-    """A way to run networks. `features` says for each of `FEATURES` whether it is supported, with the reason."""
+    """A way to run networks. `features` says for each of `FEATURES` whether it is supported, with the reason.
+
+    Where starting takes long, a backend may also have `try_jobs(jobs, **options)`: it runs many `Job`s and returns the `Result`
+    of each, or its error; the conformance suite then gives it many networks at once.
+    """
 
     name: str
     description: str

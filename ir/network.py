@@ -151,7 +151,7 @@ class Network:
             self._check_name(name)
         for node in other.nodes.values():
             renamed = replace(node, name=names[node.name])
-            if isinstance(renamed, Population) and renamed.neuron.integrator is None:
+            if isinstance(renamed, Population) and renamed.neuron.integrator is renamed.neuron.model.integrator is None:
                 renamed = replace(renamed, neuron=replace(renamed.neuron, integrator=other.integrator))
             self._add(renamed)
         for projection in other.projections.values():

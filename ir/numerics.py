@@ -1,11 +1,14 @@
-"""Coefficients computed the same on every machine: mpmath (pure Python, arbitrary precision), rounded once to float64.
+"""Coefficients computed the same on every machine: mpmath or whole numbers of Python, rounded once to float64.
 
 libm and NumPy's vector code differ in the last bit between machines; a coefficient that differs would change spikes.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import mpmath
@@ -13,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _PRECISION = 160  # bits; far beyond what one rounding to 53 bits needs
+_TOGETHER = 1000  # matrices that are worked on at once
+_REMEMBERED = 64
 
 Array = NDArray[np.float64]
 
@@ -60,18 +65,43 @@ def propagator(system: list[list[Any]], dt: float) -> Array:
     entries = np.broadcast_arrays(*(np.asarray(x, np.float64) for row in system for x in row))
     flat = np.stack([entry.reshape(-1) for entry in entries], axis=1)
     unique, inverse = np.unique(flat, axis=0, return_inverse=True)
-    results = np.empty((len(unique), rows, columns))
-    with mpmath.workprec(_PRECISION):
-        for k, values in enumerate(unique):
-            matrix = mpmath.zeros(columns, columns)
-            for index, value in enumerate(values):
-                matrix[index // columns, index % columns] = mpmath.mpf(float(value)) * mpmath.mpf(dt)
-            full = mpmath.expm(matrix)
-            for row in range(rows):
-                for column in range(columns):
-                    results[k, row, column] = float(full[row, column])
+    matrices = np.zeros((len(unique), columns, columns))
+    matrices[:, :rows] = unique.reshape(-1, rows, columns)
+    chunks = range(0, len(unique), _TOGETHER)
+    parts = (matrices[k : k + _TOGETHER] for k in chunks)
+    results = np.concatenate([_exponential(x.tobytes(), len(x), dt)[:, :rows] for x in parts])
     per_neuron = np.moveaxis(results[inverse.reshape(-1)], 0, -1)
     return per_neuron.reshape(rows, columns, *entries[0].shape)
+
+
+@lru_cache(_REMEMBERED)
+def _exponential(stored: bytes, count: int, dt: float) -> Array:
+    """(count, n, n) exp(dt * M) of each matrix, correctly rounded.
+
+    By Taylor's series and squaring of whole numbers times 2**-bits: Python's integers in NumPy's loops take a fraction of the
+    time of mpmath's matrices. A network is often compiled for several targets, so the last results are remembered.
+    """
+    matrices = np.frombuffer(stored)
+    matrices = matrices.reshape(count, *[math.isqrt(len(matrices) // count)] * 2)
+    exact = [Fraction(x) * Fraction(dt) for x in matrices.ravel().tolist()]
+    smallest = min((abs(x) for x in exact if x), default=Fraction(1))
+    largest = max(abs(x) for x in exact) * matrices.shape[-1]
+    halvings = max(0, math.frexp(float(largest))[1]) + 8
+    bits = 300 + 8 * halvings + 2 * max(0, -math.frexp(float(smallest))[1])
+    one = np.zeros(matrices.shape[-2:], object)
+    np.fill_diagonal(one, 1 << bits)
+    scaled = np.array([(x.numerator << bits) // (x.denominator << halvings) for x in exact], object).reshape(matrices.shape)
+    term = result = one + np.zeros(matrices.shape, object)
+    for k in range(1, bits):
+        term = ((term @ scaled) >> bits) // k
+        if not np.any((term > 0) | (term < -1)):  # only what rounding down leaves
+            break
+        result = result + term
+    for _ in range(halvings):
+        result = (result @ result) >> bits
+    values = np.array([value / (1 << bits) for value in result.ravel()]).reshape(matrices.shape)
+    values.setflags(write=False)
+    return values
 
 
 def _each(function: Callable[[Any], Any], x: Any) -> Array:

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from neurocomp.ir.connectivity import Connectivity, Dense
+from neurocomp.ir.convolution import Conv2d
 from neurocomp.ir.errors import Problem, VerificationError
 from neurocomp.ir.expressions import names, parse_condition
 from neurocomp.ir.network import Input, LoihiSynapse, Network, Population, Projection
-from neurocomp.ir.patterns import PATTERNS, Drawn, DrawnDelays
+from neurocomp.ir.patterns import Drawn, DrawnDelays
 from neurocomp.ir.plasticity import LoihiRule, Plasticity
 from neurocomp.ir.printers.numpy import numpy_value
 
@@ -161,11 +163,11 @@ def _plasticity(net: Network) -> Iterator[Problem]:
 
 
 def _learnable(net: Network, projection: Projection) -> Iterator[Problem]:
-    kind, post = projection.connectivity.kind, net.nodes.get(projection.post)
-    shared = getattr(projection.connectivity, "columns", None) is not None
-    if kind not in ("Dense", "Sparse", "OneToOne", *(x.__name__ for x in PATTERNS)) or shared:
+    connectivity, post = projection.connectivity, net.nodes.get(projection.post)
+    if _shares_weights(connectivity):
         yield Problem(
-            projection.name, f"{kind} shares its weights among synapses, which cannot learn; use connectivity.expand()"
+            projection.name,
+            f"{connectivity.kind} shares its weights among synapses, which cannot learn; use connectivity.expand()",
         )
     if projection.connectivity.bias is not None:
         yield Problem(projection.name, "a plastic projection takes no bias; give it to the population")
@@ -179,6 +181,11 @@ def _learnable(net: Network, projection: Projection) -> Iterator[Problem]:
     pre = net.nodes.get(projection.pre)
     if pre is not None and pre.graded:
         yield Problem(projection.name, f"'{pre.name}' sends graded spikes; a plastic projection takes plain ones")
+
+
+def _shares_weights(connectivity: Connectivity) -> bool:
+    """Whether several synapses may be one stored number; decided by the structure, whatever the sizes happen to be."""
+    return isinstance(connectivity, Conv2d) or (isinstance(connectivity, Dense) and connectivity.columns is not None)
 
 
 def _reward(net: Network, projection: Projection, plasticity: Plasticity) -> Iterator[Problem]:
@@ -200,7 +207,7 @@ def _delays(net: Network) -> Iterator[Problem]:
                 )
             continue
         delay, connectivity = np.asarray(projection.delay), projection.connectivity
-        if delay.ndim and len(connectivity) != connectivity.weights.size:
+        if delay.ndim and _shares_weights(connectivity):
             yield Problem(
                 projection.name,
                 f"a delay per synapse needs synapses stored one by one, but this {connectivity.kind} shares its weights; "

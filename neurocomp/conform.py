@@ -11,18 +11,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-import networkx as nx
-
+from neurocomp.arrivals import Arrival, arrivals, described, plain
 from neurocomp.backends import registry
 from neurocomp.differences import COUNTERS, Difference, StateAt, compare
 from neurocomp.ir.errors import InputError, UnsupportedError
 from neurocomp.ir.network import Network
 from neurocomp.ir.passes import Quantise
+from neurocomp.pass_trace import PassEffect, PassTrace, causal_order
 from neurocomp.program import Inputs, Program
 from neurocomp.program import compile as compile_network
 from neurocomp.recording import Recording
 
-__all__ = ["ConformanceReport", "Difference", "StateAt", "TargetReport", "compare", "conform"]
+__all__ = ["Arrival", "ConformanceReport", "Difference", "PassEffect", "StateAt", "TargetReport", "compare", "conform"]
 
 
 # -------------------------------------------------------------------------------------------------------------- report
@@ -32,7 +32,9 @@ __all__ = ["ConformanceReport", "Difference", "StateAt", "TargetReport", "compar
 class TargetReport:
     """How one target compares with the first. skipped: why it did not run, "" where it did.
 
-    compile_seconds, run_seconds: wall time of compiling, and of running all samples.
+    compile_seconds, run_seconds: wall time of compiling, and of running all samples. arrivals: the spikes that reached the
+    neuron of the first difference at that step, on the first target. parted_by: the pass after which the reference no longer
+    gives what this target gives, "" where there is no such pass; passes: the same in words.
     """
 
     target: str
@@ -40,6 +42,9 @@ class TargetReport:
     skipped: str = ""
     compile_seconds: float = 0.0
     run_seconds: float = 0.0
+    arrivals: tuple[Arrival, ...] = ()
+    parted_by: str = ""
+    passes: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,8 @@ class ConformanceReport:
     """The result of `conform`. `targets[0]` is the one all others are compared with.
 
     spikes: spikes of the first target, over all nodes and samples. values: state values compared (steps x neurons x
-    states x samples). counters: event counters compared.
+    states x samples). counters: event counters compared. passes: what each pass did to the reference's spikes, where a target
+    differs or it was asked for.
     """
 
     network: str
@@ -57,6 +63,7 @@ class ConformanceReport:
     spikes: int
     values: int
     counters: int
+    passes: tuple[PassEffect, ...] = ()
 
     @property
     def compared(self) -> tuple[str, ...]:
@@ -85,8 +92,10 @@ class ConformanceReport:
             if target.differences:
                 lines.append(f"{target.target} parts from {first} at")
                 lines.append(_indented(target.differences[0].describe(first, target.target)))
+                lines += [_indented(text) for text in (_reached(target), target.passes) if text]
             elif target.skipped:
                 lines.append(f"skipped: {target.target}: {target.skipped}")
+        lines += ["passes:", *(f"  {effect}" for effect in self.passes)] if self.passes else []
         return "\n".join(lines)
 
     def __str__(self) -> str:
@@ -109,8 +118,13 @@ class ConformanceReport:
                     "compile_seconds": x.compile_seconds,
                     "run_seconds": x.run_seconds,
                     "differences": [difference.to_dict() for difference in x.differences],
+                    "arrivals": [plain(arrival) for arrival in x.arrivals],
+                    "parted_by": x.parted_by or None,
                 }
                 for x in self.targets
+            ],
+            "passes": [
+                {"pass": x.name, "changes_spikes": x.changed is not None, "not_run": x.skipped or None} for x in self.passes
             ],
         }
 
@@ -127,6 +141,7 @@ def conform(
     quantise: Quantise | str | None = None,
     accept_wrap: bool = False,
     states: bool = True,
+    passes: bool | None = None,
     **options: Any,
 ) -> ConformanceReport:
     """Run the same inputs on every target and compare spikes, state traces and event counters with the first target.
@@ -136,6 +151,10 @@ def conform(
     `UnsupportedError` is raised, unless missing="skip" asks for skipping. states: also compare the trace of every state
     variable (8 bytes per neuron, state and step, on each target). options: backend options, each given to the targets that
     know it (threads=2, timeout=60). Other arguments: `compile`.
+
+    Where a target differs, the reference is run on the network as it is after each pass, and the report says after which pass
+    the two programs differ, or that the target's own lowering does it. passes: True does so in any case, and says which
+    passes change the reference's spikes (grid and quantise may, where they round; fold and retime should not), False never.
     """
     samples = [inputs] if isinstance(inputs, Mapping) else list(inputs)
     if not samples:
@@ -156,8 +175,9 @@ def conform(
     if states:
         lowered = next(iter(compiled.programs.values())).lowered  # quantised neurons have other states than the written ones
         record += [f"{name}.{state}" for name, p in lowered.populations.items() for state in p.neuron.model.state]
-    order = _causal_order(net)
+    order = causal_order(net)
     baseline: list[Recording] = []
+    tracer = _Tracer(compiled, samples, steps)
     reports = []
     for target, program in compiled.programs.items():
         began = time.perf_counter()
@@ -167,7 +187,8 @@ def conform(
         seconds = time.perf_counter() - began
         baseline = baseline or recordings
         found = _batch_differences(baseline, recordings, order) if recordings is not baseline else []
-        reports.append(TargetReport(target, tuple(found), "", compiled.seconds[target], seconds))
+        report = TargetReport(target, tuple(found), "", compiled.seconds[target], seconds)
+        reports.append(_explained(report, baseline, recordings, tracer, passes is not False))
     reports += [TargetReport(target, skipped=reason) for target, reason in compiled.skipped.items()]
     return ConformanceReport(
         net.name,
@@ -177,6 +198,7 @@ def conform(
         spikes=sum(len(events) for x in baseline for events in x.spikes.values()),
         values=sum(trace.size for x in baseline for trace in x.states.values()),
         counters=sum(len(getattr(x.counters, kind)) for x in baseline for kind in COUNTERS),
+        passes=tuple(tracer.trace(0, steps).effects if passes else tracer.effects),
     )
 
 
@@ -192,9 +214,10 @@ def _with_weights(program: Program, recording: Recording) -> Recording:
 
 @dataclass
 class _Compiled:
-    """What became of the targets: programs and seconds of compiling, or why not."""
+    """What became of the targets: programs and seconds of compiling, or why not. after: the network after each pass."""
 
     programs: dict[str, Program] = field(default_factory=dict)
+    after: dict[str, Network] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
 
@@ -209,7 +232,8 @@ def _compile(
         try:
             known = _options_of(target)
             own = {name: value for name, value in options.items() if name in known}
-            result.programs[target] = compile_network(net, target, **compiler, **own)
+            keep = None if result.after else lambda step, _, after: result.after.update({step.name: after})
+            result.programs[target] = compile_network(net, target, callback=keep, **compiler, **own)
             result.seconds[target] = time.perf_counter() - began
         except UnsupportedError as error:
             if not skip:
@@ -254,12 +278,46 @@ def _batch_differences(first: list[Recording], second: list[Recording], order: S
     ]
 
 
-def _causal_order(net: Network) -> list[str]:
-    """Nodes so that what acts within the same step comes first."""
-    graph: nx.DiGraph[str] = nx.DiGraph()
-    graph.add_nodes_from(net.nodes)
-    graph.add_edges_from((p.pre, p.post) for p in net.projections.values() if p.min_delay == 0 and len(p.connectivity))
-    return list(nx.topological_sort(graph))
+class _Tracer:
+    """The traces of passes, by sample and steps, made when first asked for; `effects` has those of the first."""
+
+    def __init__(self, compiled: _Compiled, samples: Sequence[Inputs], steps: int) -> None:
+        self.compiled, self.samples, self.steps = compiled, samples, steps
+        self.traces: dict[tuple[int, int], PassTrace] = {}
+        self.effects: list[PassEffect] = []
+
+    def trace(self, sample: int, steps: int) -> PassTrace:
+        if (sample, steps) not in self.traces:
+            program = next(iter(self.compiled.programs.values()))
+            given, _, _ = program.prepare(self.samples[sample], self.steps, ())
+            events = {name: x.between(0, steps) for name, x in given.items()}
+            made = self.traces[sample, steps] = PassTrace(list(self.compiled.after.items()), events, steps)
+            self.effects = self.effects or made.effects
+        return self.traces[sample, steps]
+
+
+def _explained(
+    report: TargetReport, baseline: list[Recording], recordings: list[Recording], tracer: _Tracer, trace: bool
+) -> TargetReport:
+    """The report with what stands behind the first difference: the spikes that reached the neuron, and the pass."""
+    first = report.differences[0] if report.differences else None
+    if first is None or first.step is None or first.neuron is None:
+        return report
+    sample, lowered = first.sample or 0, next(iter(tracer.compiled.programs.values())).lowered
+    name = first.subject if first.kind == "spikes" else first.subject.rpartition(".")[0]
+    if name in lowered.populations:
+        report = replace(report, arrivals=arrivals(lowered, baseline[sample], name, first.step, first.neuron))
+    if not trace:
+        return report
+    states = not any(x.kind == "spikes" for x in report.differences)
+    parted_by, words = tracer.trace(sample, first.step + 1).parted(recordings[sample], states)
+    return replace(report, parted_by=parted_by, passes=words)
+
+
+def _reached(target: TargetReport) -> str:
+    """The spikes in words, where the difference is at a neuron that hears some."""
+    first = target.differences[0]
+    return described(target.arrivals) if first.neuron is not None and (target.arrivals or first.kind == "spikes") else ""
 
 
 def _indented(text: str) -> str:

@@ -57,9 +57,13 @@ def compile(
     if not accepted:
         vouched = {x.name for x in net.populations.values() if how is not None and how.vouches_for(x)}
         refuse_wraps({name: bounds for name, bounds in risks.items() if name not in vouched})
+    return _program(net, lowered, target, options)
+
+
+def _program(net: Network, lowered: Network, target: str, options: Mapping[str, Any]) -> Program:
     backend = registry.get(target)
     base.check(backend, lowered, options)
-    return Program(net, lowered, target, backend, watching(backend.lower(lowered, **options), risks))
+    return Program(net, lowered, target, backend, watching(backend.lower(lowered, **options), wrap_risks(lowered)))
 
 
 def _quantise(net: Network, wanted: str | None, given: passes.Quantise | None, accepted: bool) -> passes.Quantise | None:
@@ -175,6 +179,13 @@ class Program:
         record = base.Record(spikes=tuple(self.lowered.populations))
         recording = self._go_on(self._events(events, 1, self._now), 1, record)
         return {name: spikes.ids for name, spikes in recording.spikes.items()}
+
+    def on(self, target: str, **options: Any) -> Program:
+        """The same compiled network on another backend, or with other options of it: no pass runs again.
+
+        Raises `UnsupportedError` with all reasons where the backend cannot run it.
+        """
+        return _program(self.network, self.lowered, target, options)
 
     def weights(self, projection: str) -> NDArray[np.float64]:
         """The current weights of a projection, shaped as its connectivity's; of one that learns, as learned so far."""

@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests. Lava runs its many small networks inside few children: starting one costs over a second."""
+"""Fixtures shared by all tests."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-import neurocomp as nc
 from neurocomp.conformance import CASES, random_case
-from neurocomp.recording import from_result
+from neurocomp.conformance.runs import Batches, Target, baseline
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -23,73 +22,36 @@ def shared():
 
 
 @pytest.fixture(scope="session")
-def reference():
-    """The reference backend's recording of a case, computed once."""
+def baselines():
+    """A case on the reference backend, computed once."""
     cache = {}
 
-    def run(case):
+    def of(case):
         if case.name not in cache:
-            program = nc.compile(case.network, "reference", **case.options)
-            cache[case.name] = program.run(case.inputs, case.steps, case.record)
+            cache[case.name] = baseline(case)
         return cache[case.name]
 
-    return run
+    return of
 
 
 @pytest.fixture(scope="session")
-def lava_results():
+def reference(baselines):
+    """The reference backend's recording of a case."""
+    return lambda case: baselines(case).recording
+
+
+@pytest.fixture(scope="session")
+def lava_results(lava, baselines):
     """Lava's recording of a case by name."""
-    return _Lava(list(CASES), CASES.__getitem__)
+    return Batches(Target("lava"), list(CASES), lambda name: baselines(CASES[name]))
 
 
 @pytest.fixture(scope="session")
-def lava_random_results(request):
+def lava_random_results(lava, baselines, request):
     """Lava's recording of a random network by seed, for the seeds this session asks for."""
     items = (item for item in request.session.items if "lava_random_results" in item.fixturenames)
-    return _Lava(sorted({item.callspec.params["seed"] for item in items}), random_case)
-
-
-class _Lava:
-    """Runs cases on Lava when first asked for, many in one child process."""
-
-    def __init__(self, keys, case_of, chunk=40):
-        if not _has_lava():
-            pytest.skip("Lava is not installed: pip install --no-deps --ignore-requires-python lava-nc==0.10.0")
-        self.keys, self.case_of, self.chunk, self.results = keys, case_of, chunk, {}
-
-    def __call__(self, key):
-        if key not in self.results:
-            start = self.keys.index(key) // self.chunk * self.chunk
-            self._run(self.keys[start : start + self.chunk])
-        result = self.results[key]
-        if isinstance(result, Exception):
-            raise result
-        return result
-
-    def _run(self, keys):
-        from neurocomp.backends.lava import Job, try_jobs
-
-        cases = [self.case_of(key) for key in keys]
-        programs = [nc.compile(case.network, "lava", **case.options) for case in cases]
-        jobs = [
-            Job(program.lowered, *program.prepare(case.inputs, case.steps, case.record))
-            for program, case in zip(programs, cases, strict=True)
-        ]
-        try:
-            results = try_jobs(jobs)
-        except Exception:  # one network broke the child for all: give each its own, so that only the guilty one fails
-            results = [self._alone(job) for job in jobs]
-        for key, case, result in zip(keys, cases, results, strict=True):
-            failed = isinstance(result, Exception)
-            self.results[key] = result if failed else from_result(result, case.steps, case.network.dt)
-
-    def _alone(self, job):
-        from neurocomp.backends.lava import try_jobs
-
-        try:
-            return try_jobs([job])[0]
-        except Exception as error:
-            return error
+    seeds = sorted({item.callspec.params["seed"] for item in items})
+    return Batches(Target("lava"), seeds, lambda seed: baselines(random_case(seed)))
 
 
 def _has_lava():

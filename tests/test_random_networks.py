@@ -6,20 +6,20 @@ import os
 
 import pytest
 
-import neurocomp as nc
 from neurocomp.conform import compare
 from neurocomp.conformance import random_case
+from neurocomp.conformance.fuzzing import differing
+from neurocomp.conformance.runs import Target, run_on
 
 COUNT = int(os.environ.get("NEUROCOMP_RANDOM_NETWORKS", "200"))
 
 
 @pytest.mark.parametrize("seed", range(COUNT))
-def test_cpu_equals_reference(seed, reference):
-    case = random_case(seed)
-    expected = reference(case)
+def test_cpu_equals_reference(seed, baselines):
+    base = baselines(random_case(seed))
     for threads in (1, 2):
-        program = nc.compile(case.network, "cpu", threads=threads, **case.options)
-        assert compare(expected, program.run(case.inputs, case.steps, case.record)) == []
+        (result,) = run_on(Target("cpu", {"threads": threads}), [base])
+        assert differing(base, Target("cpu"), result) == ""
 
 
 @pytest.mark.xdist_group("lava")

@@ -4,7 +4,8 @@
 `replicate` and `results` serve batches. Lava is imported in the child only.
 """
 
+from neurocomp.backends.base import Job
 from neurocomp.backends.lava.executable import LavaBackend, LavaExecutable
-from neurocomp.backends.lava.jobs import Job, run_jobs, try_jobs
+from neurocomp.backends.lava.jobs import run_jobs, try_jobs
 
 __all__ = ["Job", "LavaBackend", "LavaExecutable", "run_jobs", "try_jobs"]

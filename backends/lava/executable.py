@@ -9,14 +9,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from neurocomp.backends.base import FEATURES, Record, Result, Support
+from neurocomp.backends.base import FEATURES, Job, Record, Result, Support
 from neurocomp.backends.lava.chip import custom_reason, groups, uniform
-from neurocomp.backends.lava.jobs import Job, run_jobs
+from neurocomp.backends.lava.jobs import run_jobs, try_jobs
 from neurocomp.backends.lava.match import library_lif
 from neurocomp.backends.lava.replicate import replicate
 from neurocomp.backends.lava.results import join, split
 from neurocomp.backends.lava.wires import why_generated
-from neurocomp.ir.errors import UnsupportedError
+from neurocomp.ir.errors import BackendError, UnsupportedError
 from neurocomp.ir.events import Events
 from neurocomp.ir.network import Network
 
@@ -55,6 +55,10 @@ class LavaBackend:
         if timeout is not None and not timeout > 0:
             raise UnsupportedError(self.name, [f"timeout = {timeout!r} is not a positive number of seconds"])
         return LavaExecutable(net, timeout)
+
+    def try_jobs(self, jobs: Sequence[Job], timeout: float | None = None) -> list[Result | BackendError]:
+        """Many networks in one child process, each one's result or its error. timeout: seconds each may take."""
+        return try_jobs(jobs, timeout)
 
 
 class LavaExecutable:

@@ -7,36 +7,24 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from neurocomp.backends.base import Record, Result
+from neurocomp.backends.base import Job, Result
 from neurocomp.backends.lava.files import JobFiles, write_manifest
 from neurocomp.backends.lava.group import process_group
 from neurocomp.backends.lava.results import Raw, collect
 from neurocomp.ir.errors import BackendError
 from neurocomp.ir.events import Events
-from neurocomp.ir.network import Network
 
 FLOOR = 120.0  # seconds any job may take, whatever its size; most of it is for busy machines
 LOOK = 0.02  # seconds between looks for a finished job
 SHORT = 48  # characters of a temporary folder's name that leave room for the sockets in it (108 in all on Linux, 104 on macOS)
 WORDS = 2000  # characters of the child's output that an error message repeats
-
-
-@dataclass(frozen=True)
-class Job:
-    """One run of a compiled network from its initial state."""
-
-    net: Network
-    inputs: Mapping[str, Events]
-    steps: int
-    record: Record
 
 
 def run_jobs(jobs: Sequence[Job], timeout: float | None = None) -> list[Result]:

@@ -44,7 +44,8 @@ class Retime(Pass):
             plasticity = projection.plasticity
             if isinstance(plasticity, Plasticity) and plasticity.reward is not None:
                 later = lags[projection.post] - lags[plasticity.reward]
-                plasticity = replace(plasticity, reward_delay=plasticity.reward_delay + later)
+                reward_delay = plasticity.reward_delay + later if len(projection.connectivity) else 1  # nothing to reward
+                plasticity = replace(plasticity, reward_delay=reward_delay)
                 projection = projections[projection.name] = replace(projection, plasticity=plasticity)
             extra = lags[projection.post] - lags[projection.pre]
             if len(projection.connectivity) == 0:  # nothing travels here, so nothing constrains its delay

@@ -11,7 +11,7 @@ import click
 import neurocomp
 from neurocomp.ir.errors import NeurocompError
 
-COMMANDS: tuple[str, ...] = ("run", "conform", "show", "check", "quantise", "place", "energy", "demo")
+COMMANDS: tuple[str, ...] = ("run", "conform", "fuzz", "show", "check", "quantise", "place", "energy", "demo")
 
 
 BUG = 70  # exit code of a fault of ours (EX_SOFTWARE), so that it is never taken for "different"

@@ -25,6 +25,11 @@ DIFFERENT, NOTHING_COMPARED = 1, 2
     "[default: all that can run here]",
 )
 @click.option("--states/--no-states", default=True, show_default=True, help="Also compare every state at every step.")
+@click.option(
+    "--passes",
+    is_flag=True,
+    help="Also say which passes change the reference's spikes; done by itself where a backend differs.",
+)
 @click.option("--accept-wrap", is_flag=True, help="Go on where a current of Loihi's arithmetic could wrap around.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @compiler_options
@@ -40,6 +45,7 @@ def command(
     steps: int | None,
     targets: str | None,
     states: bool,
+    passes: bool,
     accept_wrap: bool,
     as_json: bool,
     mantissa_bits: int,
@@ -47,8 +53,9 @@ def command(
 ) -> None:
     """Run MODEL on several backends and compare spikes, states and event counters bit for bit.
 
-    Says "identical", or where each backend first parts from the first one: step, population, neuron, and the state on
-    both sides. Input files are those of `neurocomp run`.
+    Says "identical", or where each backend first parts from the first one: step, population, neuron, the state on both
+    sides, the spikes that reached it, and the pass after which the two programs differ. Input files are those of
+    `neurocomp run`.
 
     \b
     Example
@@ -60,6 +67,7 @@ def command(
     inputs, length = gather(net, source, rate, seed, steps)
     wanted = [x.strip() for x in targets.split(",") if x.strip()] if targets is not None else None
     choices: dict[str, Any] = {"states": states, "mantissa_bits": mantissa_bits, "accept_wrap": accept_wrap}
+    choices["passes"] = passes or None
     report = conform(net, inputs, length, wanted, **choices, **options)
     click.echo(json.dumps(report.to_dict(), indent=2, allow_nan=False) if as_json else report.text)
     if not report.identical:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from neurocomp.conformance.draws import Random
 from neurocomp.ir.network import Network
 
 
@@ -15,7 +16,7 @@ from neurocomp.ir.network import Network
 class Case:
     """A network with inputs. Every state of every population is compared, and all spikes and counters.
 
-    inputs: as for `Program.run`. options: further arguments of `compile` (mantissa_bits, accept_wrap).
+    inputs: as for `Program.run`. options: further arguments of `compile` (mantissa_bits, accept_wrap, arithmetic).
     """
 
     name: str
@@ -26,10 +27,8 @@ class Case:
 
     @property
     def record(self) -> list[str]:
-        """Everything there is to compare."""
-        states = [f"{name}.{state}" for name, x in self.network.populations.items() for state in x.neuron.model.state]
-        weights = [f"{name}.w" for name, x in self.network.projections.items() if x.plasticity is not None]
-        return ["spikes", *states, *weights]
+        """Everything there is to compare, in the written network."""
+        return everything(self.network)
 
     @property
     def arithmetic(self) -> str:
@@ -37,11 +36,18 @@ class Case:
         return next(iter(self.network.populations.values())).neuron.model.arithmetic
 
 
-def spikes(rng: np.random.Generator, steps: int, shape: tuple[int, ...], rate: float) -> Any:
+def everything(net: Network) -> list[str]:
+    """All that can be recorded of a network: give the compiled one where passes change the states, as `quantise` does."""
+    states = [f"{name}.{state}" for name, x in net.populations.items() for state in x.neuron.model.state]
+    weights = [f"{name}.w" for name, x in net.projections.items() if x.plasticity is not None]
+    return ["spikes", *states, *weights]
+
+
+def spikes(rng: Random, steps: int, shape: tuple[int, ...], rate: float) -> Any:
     """A random raster (steps, *shape) of 0 and 1."""
     return (rng.random((steps, *shape)) < rate).astype(np.int64)
 
 
-def graded(rng: np.random.Generator, steps: int, shape: tuple[int, ...], rate: float, largest: int) -> Any:
+def graded(rng: Random, steps: int, shape: tuple[int, ...], rate: float, largest: int) -> Any:
     """A random raster of payloads in -largest..largest."""
     return spikes(rng, steps, shape, rate) * rng.integers(-largest, largest + 1, (steps, *shape))

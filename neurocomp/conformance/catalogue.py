@@ -38,6 +38,15 @@ from neurocomp.ir.neurons import (
 STEPS = 60
 FINE = {"HodgkinHuxley": 2e-4, "TraubMiles": 2e-4, "AdEx": 5e-4, "Izhikevich": 5e-4}  # dt where 1 ms is too coarse to be alive
 Generator = np.random.Generator
+FUNCTIONS = NeuronModel(
+    "Functions",
+    {"k": ""},
+    before="x = abs(k + randn()) + 0.1; y = min(pow(x, 1.3), 50.0); z = log(x) + log1p(x) + sqrt(x) + expm1(-x)",
+    equations="dv/dt = (a + tanh(z) + sin(y) * cos(x) - v * exp(-x)) / 0.01",
+    after="w = where(v > 0.2 and not w > 3.0 or t < 0.01, w + sigmoid(v) * exprel(-x) + poisson(0.3), round(w)) ** 0.9",
+    spike="v > 0.5 + 0.1 * rand() * w",
+    resets={"zero": "v = 0.1 * rand()"},
+)
 
 
 def catalogue_cases() -> Iterator[Case]:
@@ -114,19 +123,10 @@ def _distributions() -> Case:
 
 def _functions() -> Case:
     """A model of nobody's that uses every function of the language."""
-    model = NeuronModel(
-        "Functions",
-        {"k": ""},
-        before="x = abs(k + randn()) + 0.1; y = min(pow(x, 1.3), 50.0); z = log(x) + log1p(x) + sqrt(x) + expm1(-x)",
-        equations="dv/dt = (a + tanh(z) + sin(y) * cos(x) - v * exp(-x)) / 0.01",
-        after="w = where(v > 0.2 and not w > 3.0 or t < 0.01, w + sigmoid(v) * exprel(-x) + poisson(0.3), round(w)) ** 0.9",
-        spike="v > 0.5 + 0.1 * rand() * w",
-        resets={"zero": "v = 0.1 * rand()"},
-    )
     rng = _rng("functions")
     net = Network("functions", dt=DT, seed=8)
     net.input("x", 6)
-    net.population("h", model(k=rng.uniform(0.5, 3.0, 700)), 700)  # longer than a chunk of the compiled kernel
+    net.population("h", FUNCTIONS(k=rng.uniform(0.5, 3.0, 700)), 700)  # longer than a chunk of the compiled kernel
     net.connect("x", "h", Dense(rng.normal(0.4, 1.0, (700, 6))))
     net.population("y", IF(), 2)
     net.connect("h", "y", Dense(rng.normal(0.0, 1.0, (2, 700))))

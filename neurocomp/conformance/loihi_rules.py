@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from neurocomp.conformance.case import Case, spikes
+from neurocomp.conformance.draws import Random
 from neurocomp.ir.connectivity import Connectivity, Dense, OneToOne, Sparse
 from neurocomp.ir.network import LoihiSynapse, Network
 from neurocomp.ir.neurons import LoihiLIF
@@ -119,7 +120,7 @@ def _late() -> Case:
     return Case(net.name, net, {"x": spikes(rng, STEPS, (SIZE,), 0.3)}, STEPS, {"accept_wrap": True})
 
 
-def random_loihi_rule(rng: Generator) -> LoihiRule:
+def random_loihi_rule(rng: Random) -> LoihiRule:
     """Any rule of the grammar, with scales that make it move weights without throwing them to their bounds at once."""
     traces: dict[str, Any] = {}
     for trace in (*PRE, *POST):
@@ -131,7 +132,7 @@ def random_loihi_rule(rng: Generator) -> LoihiRule:
     return LoihiRule(dw, dt, **traces, t_epoch=int(rng.choice([1, 1, 2, 3, 5, 8])), rng_seed=int(rng.integers(0, 2**31)))
 
 
-def _product(rng: Generator, k: int) -> str:
+def _product(rng: Random, k: int) -> str:
     factors = [str(rng.choice(["x0", "x0", "y0", "y0", f"u{k}"]))]
     bits = 0
     for _ in range(int(rng.integers(0, 4))):

@@ -27,6 +27,17 @@ RULES: Mapping[str, Plasticity] = {
     "reward": RewardSTDP("r", tau_c=0.2, a_plus=0.05, a_minus=0.05),
 }
 
+OWN = PlasticityRule(
+    "Own",
+    parameters={"tau_a": "s", "tau_b": "s", "tau_e": "s", "tau_f": "s", "eta": "", "target": ""},
+    pre={"a": Trace("tau_a"), "fast": Trace("tau_b", "0.5 * ({0} + 1.0)")},
+    post={"b": Trace("tau_b", "min({0} + 1.0, 2.0)")},
+    synapse={"e": "tau_e", "f": "tau_f"},
+    on_pre="e = e + b; w = w * (1.0 - eta) + eta * where(fast > 0.2, b, 0.0)",
+    on_post="f = f + a * exp(-e); w = w + eta * (a - target) * sqrt(abs(w_max - w))",
+    on_reward="w = w + eta * reward * tanh(e - f); e = 0.5 * e",
+)
+
 
 def plastic_cases(steps: int = STEPS) -> Iterator[Case]:
     """All of them, each of `steps` steps."""
@@ -111,15 +122,5 @@ def _nothing(steps: int) -> Case:
 
 def _own_rule(steps: int) -> Case:
     """A rule of nobody's, with everything a rule may have."""
-    rule = PlasticityRule(
-        "Own",
-        parameters={"tau_a": "s", "tau_b": "s", "tau_e": "s", "tau_f": "s", "eta": "", "target": ""},
-        pre={"a": Trace("tau_a"), "fast": Trace("tau_b", "0.5 * ({0} + 1.0)")},
-        post={"b": Trace("tau_b", "min({0} + 1.0, 2.0)")},
-        synapse={"e": "tau_e", "f": "tau_f"},
-        on_pre="e = e + b; w = w * (1.0 - eta) + eta * where(fast > 0.2, b, 0.0)",
-        on_post="f = f + a * exp(-e); w = w + eta * (a - target) * sqrt(abs(w_max - w))",
-        on_reward="w = w + eta * reward * tanh(e - f); e = 0.5 * e",
-    )
     values: dict[str, Any] = {"tau_a": 15e-3, "tau_b": 30e-3, "tau_e": 0.1, "tau_f": 0.3, "eta": 0.05, "target": 0.2}
-    return _learning("plastic-own", rule(w_min=0.0, w_max=1.0, reward="r", **values), "Sparse", "each", steps)
+    return _learning("plastic-own", OWN(w_min=0.0, w_max=1.0, reward="r", **values), "Sparse", "each", steps)

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
+from neurocomp.conformance.draws import Random
+from neurocomp.ir.distributions import Uniform
 from neurocomp.ir.model import NeuronModel
 from neurocomp.ir.neurons import IZHIKEVICH
 
 DT = 1e-3
-Draw = Callable[[np.random.Generator, int], Mapping[str, Any]]
+Draw = Callable[[Random, int], Mapping[str, Any]]
 Span = tuple[float, float]
 LEAKY: Mapping[str, Span] = {
     "r": (0.5, 2.0),
@@ -34,12 +34,15 @@ class Recipe:
     preset: Draw | None = None
 
 
-def maybe_each(rng: np.random.Generator, size: int, low: float, high: float) -> Any:
-    """A scalar, or one value per neuron."""
-    return rng.uniform(low, high, size) if rng.random() < 0.4 else float(rng.uniform(low, high))
+def maybe_each(rng: Random, size: int, low: float, high: float) -> Any:
+    """A scalar, one value per neuron, or a distribution."""
+    kind = rng.random()
+    if kind < 0.3:
+        return rng.uniform(low, high, size)
+    return Uniform(low, high) if kind < 0.4 else float(rng.uniform(low, high))
 
 
-def _izhikevich(rng: np.random.Generator, size: int) -> Mapping[str, Any]:
+def _izhikevich(rng: Random, size: int) -> Mapping[str, Any]:
     presets = list(IZHIKEVICH.values())
     return presets[int(rng.integers(len(presets)))]
 
@@ -58,6 +61,7 @@ RECIPES: Mapping[str, Recipe] = {
     "Threshold": Recipe(1.0, {"threshold": (0.2, 1.0)}),
     "GradedRelu": Recipe(1.0, {"threshold": (0.2, 1.0), "gain": (-2.0, 6.0)}),
     "Readout": Recipe(1.0),
+    "Functions": Recipe(1.0, {"k": (0.5, 3.0)}),
     "ALIF": Recipe(12.0, {**_TAU, "tau_adapt": (10e-3, 200e-3), "beta": (0.0, 1.0)}, LEAKY),
     "StochasticLIF": Recipe(12.0, {**_TAU, "rate": (1.0, 900.0), "delta_v": (0.05, 0.5)}, LEAKY),
     "SigmaDelta": Recipe(2.0, {}, {"threshold": (0.5, 3.0), "unit": (0.25, 2.0), "bias": (-1.0, 1.0)}),
@@ -76,7 +80,7 @@ RECIPES: Mapping[str, Recipe] = {
 }
 
 
-def parameters(model: NeuronModel, rng: np.random.Generator, size: int) -> dict[str, Any]:
+def parameters(model: NeuronModel, rng: Random, size: int) -> dict[str, Any]:
     """Random parameters, now and then a refractory period."""
     recipe = RECIPES[model.name]
     result: dict[str, Any] = dict(recipe.preset(rng, size)) if recipe.preset else {}

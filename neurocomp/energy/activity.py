@@ -237,7 +237,7 @@ class _Counter:
         arrived = np.zeros((self.steps, self.cores), np.int64)
         for delay, row in synapses.by_delay:
             later = delay + pre.lag - post.lag  # in steps of the written network
-            if later < self.steps:
+            if 0 <= later < self.steps:  # below 0 where there are no synapses: then any delay will do
                 arrived[later:] += (raster[: self.steps - later] @ row).toarray()
         self._agree(projection.name, int(arrived.sum()), recording)
         self._count(synapses.kind, projection.name, arrived, post.lag)

@@ -1,0 +1,78 @@
+"""Random cases as a Hypothesis strategy, and a failing case made as small as Hypothesis can."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from neurocomp.conformance.case import Case
+from neurocomp.conformance.draws import Draws
+from neurocomp.conformance.random_networks import drawn_case
+from neurocomp.ir.errors import UnsupportedError
+
+CURE = "Hypothesis is not installed: pip install 'neurocomp[fuzz]'"
+ATTEMPTS = 20_000  # Hypothesis itself ends after 500 successful steps or five minutes
+
+
+def need_hypothesis() -> None:
+    """Raise `UnsupportedError` with the cure where Hypothesis is missing."""
+    try:
+        import hypothesis  # noqa: F401
+    except ImportError:
+        raise UnsupportedError("fuzz", [f"{CURE} (or give --no-shrink)"]) from None
+
+
+def random_cases(name: str = "drawn", arithmetic: str | None = None) -> Any:
+    """A Hypothesis strategy of `Case`s: every network of the random generator, shrinking to small and simple ones."""
+    from hypothesis import assume
+    from hypothesis import strategies as st
+
+    @st.composite
+    def cases(draw: Any) -> Case:
+        case, _ = _drawn(draw, name, arithmetic)
+        assume(case is not None)
+        assert case is not None
+        return case
+
+    return cases()
+
+
+def _drawn(draw: Any, name: str, arithmetic: str | None) -> tuple[Case | None, list[int]]:
+    from hypothesis import strategies as st
+
+    draws = Draws(lambda low, high: int(draw(st.integers(low, high))))
+    return drawn_case(draws, name, arithmetic), draws.taken
+
+
+def shrink(taken: Sequence[int], name: str, arithmetic: str | None, fails: Callable[[Case], bool]) -> tuple[Case, list[int]]:
+    """The smallest failing case that Hypothesis finds from one whose draws were `taken`, and its draws.
+
+    The given one enters by Hypothesis's database of earlier failures. Where nothing smaller fails, it is returned itself.
+    """
+    from hypothesis import HealthCheck, Phase, find, settings
+    from hypothesis import strategies as st
+    from hypothesis.database import InMemoryExampleDatabase, choices_to_bytes
+    from hypothesis.errors import NoSuchExample
+
+    @st.composite
+    def cases(draw: Any) -> tuple[Case | None, list[int]]:
+        return _drawn(draw, name, arithmetic)
+
+    database = InMemoryExampleDatabase()
+    database.save(
+        name.encode(), choices_to_bytes((*taken, 0))
+    )  # one more than it uses: else Hypothesis takes it as shrunk before
+    how = settings(
+        database=database,
+        phases=(Phase.reuse, Phase.shrink),
+        deadline=None,
+        max_examples=ATTEMPTS,
+        derandomize=False,
+        suppress_health_check=list(HealthCheck),
+    )
+    try:
+        case, numbers = find(cases(), lambda x: x[0] is not None and fails(x[0]), settings=how, database_key=name.encode())
+    except NoSuchExample:
+        case, numbers = drawn_case(Draws.listed(taken), name, arithmetic), list(taken)
+    assert case is not None
+    return case, numbers
