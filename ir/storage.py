@@ -6,9 +6,9 @@ What is written and read follows from the dataclasses' fields, so a new field ca
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from neurocomp.ir import expressions as ex
 from neurocomp.ir.convolution import AvgPool2d, Conv1d, Conv2d, SumPool2d
 from neurocomp.ir.distributions import Normal, Uniform
 from neurocomp.ir.errors import FileFormatError
+from neurocomp.ir.files import whole_file
 from neurocomp.ir.model import Neuron, NeuronModel
 from neurocomp.ir.network import Change, Grid, Input, LoihiSynapse, Network, Population, Projection
 from neurocomp.ir.patterns import PATTERNS, Drawn, DrawnDelays
@@ -89,15 +90,20 @@ def save(net: Network, path: str | os.PathLike[str]) -> Path:
         "changes": [writer.encode(change) for change in net.changes],
     }
     text = json.dumps(body, allow_nan=False).encode()
-    partial = target.with_name(f"{target.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
-    try:
-        with open(partial, "wb") as stream:
-            arrays: dict[str, Any] = {f"a{k}": array for k, array in enumerate(writer.arrays)}
-            np.savez(stream, network=np.frombuffer(text, np.uint8), **arrays)
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
+    arrays: dict[str, Any] = {f"a{k}": array for k, array in enumerate(writer.arrays)}
+    with whole_file(target) as stream:
+        np.savez(stream, network=np.frombuffer(text, np.uint8), **arrays)
     return target
+
+
+def fingerprint(net: Network) -> str:
+    """64 hexadecimal digits that change with whatever decides how a network runs; not with its name or what changed it."""
+    writer = _Writer()
+    body = [net.dt, net.integrator, net.seed, *map(writer.encode, (*net.nodes.values(), *net.projections.values()))]
+    digest = hashlib.sha256(json.dumps(body).encode())
+    for array in writer.arrays:
+        digest.update(f"\n{array.dtype.str}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def load(path: str | os.PathLike[str], check: bool = True) -> Network:

@@ -97,3 +97,18 @@ def check_input(
         raise ValueError("graded inputs need payloads, others have none")
     if payload is not None:
         check_array("payload", payload, np.int32, (total,))
+
+
+def check_spikes(size: int, graded: bool, end: int, steps: Any, ids: Any, payload: Any) -> None:
+    """Spikes that are on their way from a node whose next machine step is `end`, see `Engine.recall`."""
+    check_array("steps", steps, np.int64, (len(steps),))
+    check_array("ids", ids, np.int32, steps.shape)
+    if len(steps) and (steps.min() < 0 or steps.max() >= end or ids.min() < 0 or ids.max() >= size):
+        raise ValueError(f"spikes on their way must have steps in 0..{end - 1} and ids in 0..{size - 1}")
+    later = (np.diff(steps) > 0) | (np.diff(steps) == 0) & (np.diff(ids) > 0)
+    if not later.all():
+        raise ValueError("spikes on their way must ascend by step, then id, each once")
+    if graded != (payload is not None):
+        raise ValueError("spikes of graded nodes have payloads, others have none")
+    if payload is not None:
+        check_array("payload", payload, np.int32, steps.shape)

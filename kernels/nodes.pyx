@@ -30,7 +30,7 @@ cdef class Nodes:
         self.loop.dt = dt
         self.memories = []
         self.keep, self.contexts = [], []
-        self.row_lengths, self.sent, self.pending_events = {}, {}, {}
+        self.row_lengths, self.sent, self.pending_events, self.learned = {}, {}, {}, {}
         self.loop.barrier.threads, self.loop.barrier.spins = threads, spins
 
     def __dealloc__(self):
