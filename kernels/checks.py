@@ -11,8 +11,10 @@ HALF = 16  # bits of a target that stands alone
 PART = 1 << 20  # synapses that are looked at together
 
 
-def check_array(name: str, array: Any, dtype: DTypeLike, shape: Any) -> None:
-    """Refuse an array of another type, shape or order."""
+def check_array(name: str, array: Any, dtype: DTypeLike, shape: Any, *, writable: bool = False) -> None:
+    """Refuse an array of another type, shape or order, or one that may not be changed where it will be."""
+    if writable and not array.flags.writeable:
+        raise ValueError(f"{name} are changed in place and must be writable")
     if array.dtype != dtype or array.shape != tuple(shape) or not array.flags.c_contiguous:
         raise ValueError(f"{name} must be a contiguous {np.dtype(dtype).name} array of shape {tuple(shape)}")
 
@@ -21,14 +23,14 @@ def check_block(block: dict[str, Any], rows: int, n_post: int, lo: int, hi: int,
     """A block of a plastic projection, see `Engine.add_plastic`."""
     weights = block["weights"]
     if "targets" not in block:
-        check_array("weights", weights, np.float64, (n_post, *weights.shape[1:]))
+        check_array("weights", weights, np.float64, (n_post, *weights.shape[1:]), writable=True)
         if weights.ndim != 2 or weights.shape[1] < rows:
             raise ValueError(f"all-to-all weights have a row of at least {rows} for each target")
         if n_delays != 1:
             raise ValueError(f"all-to-all synapses have one delay, not {n_delays}")
         return
     total = weights.size
-    check_array("weights", weights, np.float64, (total,))
+    check_array("weights", weights, np.float64, (total,), writable=True)
     check_array("segments", block["segments"], np.int64, (rows + 1,))
     check_array("columns", block["columns"], np.int64, (hi - lo + 1,))
     for name in ("targets", "positions", "rows"):

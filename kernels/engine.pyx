@@ -245,10 +245,13 @@ cdef class Engine(Builder):
         for i, arrays in weights:
             if not 0 <= i < self.loop.n_projections or self.loop.projections[i].kind != PLASTIC:
                 raise ValueError(f"projection {i} does not learn")
+            wanted = self.loop.threads if self.loop.projections[i].learning.blocks[0].targets != NULL else 1
+            if len(arrays) != wanted:
+                raise ValueError(f"recorded weights need {wanted} arrays, not {len(arrays)}")
             for k in range(self.loop.threads):
                 block = &self.loop.projections[i].learning.blocks[k]
                 array = arrays[k if block.targets != NULL else 0]
-                check_array("recorded weights", array, np.float64, (rows, *array.shape[1:]))
+                check_array("recorded weights", array, np.float64, (rows, *array.shape[1:]), writable=True)
                 if array.size != rows * block.kept:
                     raise ValueError(f"recorded weights need {block.kept} values a row")
                 block.trace = <double*><uintptr_t>array.__array_interface__["data"][0]
