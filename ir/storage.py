@@ -211,7 +211,9 @@ class _Reader:
             case {"connectivity": str(kind), "fields": dict(items)}:
                 return _CONNECTIVITY[kind][1]({key: self._decode(item) for key, item in items.items()})
             case {"type": str(name), "fields": dict(items)}:
-                return _DATACLASSES[name](**{key: self._decode(item) for key, item in items.items()})
+                made = _DATACLASSES[name](**{key: self._decode(item) for key, item in items.items()})
+                _check_program(made)
+                return made
             case {"array": int(index)}:
                 return self.arrays[f"a{index}"]
             case {"map": list(pairs)}:
@@ -223,6 +225,18 @@ class _Reader:
             case None | bool() | int() | str():
                 return value
         raise FileFormatError(self.source, f"holds an unknown construct {str(value)[:60]!r}")
+
+
+def _check_program(made: Any) -> None:
+    """Refuse programs that no text could have given: backends print them as code."""
+    if isinstance(made, ex.Assign | ex.Expr):
+        ex.check_node(made)
+    elif isinstance(made, StepForm):
+        for name in (*made.state, *made.inputs):
+            ex.check_identifier(name, "state or input")
+    elif isinstance(made, RuleForm):
+        for name in (*made.pre, *made.post, *made.synapse):
+            ex.check_identifier(name, "trace")
 
 
 Fields = dict[str, Any]

@@ -393,7 +393,8 @@ def test_recorded_weights_that_cannot_be():
     assert engine.bounds(p) == [0, 0, 2] or engine.bounds(p) == [0, 2, 2]
     full = 0 if engine.bounds(p)[1] else 1
     empty = {
-        "weights": np.ones(0), "segments": i64(0, 0, 0, 0), "targets": i32(), "columns": i64(0), "positions": i32(), "rows": i32()
+        "weights": np.ones(0), "segments": i64(0, 0, 0, 0), "targets": i32(), "columns": i64(0), "positions": i32(),
+        "rows": i32(),
     }  # fmt: skip
     blocks = [block(), empty] if full == 0 else [empty, block()]
     engine.add_plastic(x, p, i64(1), rule, np.full(count, 0.5), 1.0, blocks)
