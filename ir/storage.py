@@ -33,6 +33,7 @@ FORMAT = "neurocomp-network"
 VERSION = 1
 SUFFIX = ".neurocomp"
 MAX_JSON = 256 * 2**20
+MAX_SYNAPSES = 2**36  # of a pattern: a few bytes describe any number, and verifying it draws them all
 
 _DATACLASSES: Mapping[str, type[Any]] = {
     cls.__name__: cls
@@ -189,6 +190,9 @@ class _Reader:
             net.graph.add_node(node.name, node=node)
         for item in body["projections"]:
             projection = self.decode(item, (Projection,))
+            drawn = projection.connectivity
+            if isinstance(drawn, Drawn) and not 0 <= drawn.pattern.expected(drawn.n_pre, drawn.n_post) <= MAX_SYNAPSES:
+                raise FileFormatError(self.source, f"projection '{projection.name}' has more than {MAX_SYNAPSES} synapses")
             if net.graph.has_edge(projection.pre, projection.post, projection.name):
                 raise FileFormatError(self.source, f"holds two projections named '{projection.name}'")
             for end in (projection.pre, projection.post):
