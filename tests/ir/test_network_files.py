@@ -11,6 +11,7 @@ from dataclasses import fields, is_dataclass
 import numpy as np
 import pytest
 
+import neurocomp as nc
 from neurocomp.conformance import CASES
 from neurocomp.ir import passes
 from neurocomp.ir.connectivity import Connectivity, Dense
