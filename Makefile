@@ -9,12 +9,13 @@ KERNELS := $(wildcard kernels/*.pyx kernels/*.pxd kernels/*.h) setup.py backends
            $(wildcard ir/neurons/*.py) ir/model.py ir/integrators.py ir/folding.py ir/linear.py ir/expressions.py ir/program.py \
            ir/units.py ir/dimensions.py
 
-.PHONY: help demo test lint bench install clean
+.PHONY: help demo test lint sanitize bench install clean
 
 help:
 	@echo "make demo     train digits, convert, run on reference, cpu and lava, compare spike by spike"
 	@echo "make test     the whole test suite"
 	@echo "make lint     ruff and mypy (strict)"
+	@echo "make sanitize the kernels under AddressSanitizer and UndefinedBehaviorSanitizer"
 	@echo "make bench    the benchmarks, each against the reference backend, the machine, or Brian2 where it is installed"
 	@echo "make install  only the set-up in $(VENV)"
 	@echo "make clean    remove builds and caches (not $(VENV))"
@@ -29,6 +30,14 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# A build of its own in build/sanitize; the tests of bad arguments, and some networks, run on it.
+sanitize: install
+	NC_SANITIZE=1 $(BIN)/python setup.py -q build --build-base build/sanitize --build-lib build/sanitize/lib build_ext -j2
+	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
+	PYTHONPATH=build/sanitize/lib PYTHONSAFEPATH=1 LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
+	$(BIN)/python -m pytest -q -p no:cacheprovider tests/kernels/test_bad_arguments.py tests/kernels/test_engine_checks.py \
+	    tests/test_program.py tests/plasticity/test_reward.py
 
 bench: install
 	$(BIN)/python benchmarks/cuba.py

@@ -41,11 +41,12 @@ def generate_updates() -> None:
 
 
 def extensions() -> list[Extension]:
-    """One extension per .pyx in kernels/; NC_DEBUG=1 turns bounds checks and sanitiser-friendly flags on."""
+    """One extension per .pyx in kernels/. NC_DEBUG=1 turns bounds checks on, NC_SANITIZE=1 the sanitizers (`make sanitize`)."""
     from neurocomp.backends.cpu.codegen import EXACT, FAST
 
-    debug = os.environ.get("NC_DEBUG") == "1"
-    flags = [*(("-O1", "-g") if debug else FAST), *EXACT, "-pthread"]
+    debug, sanitize = (os.environ.get(name) == "1" for name in ("NC_DEBUG", "NC_SANITIZE"))
+    checks = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"] if sanitize else []
+    flags = [*(("-O1", "-g") if debug or sanitize else FAST), *EXACT, "-pthread", *checks]
     modules = [
         Extension(
             f"neurocomp.kernels.{source.stem}",
@@ -53,7 +54,7 @@ def extensions() -> list[Extension]:
             include_dirs=["kernels", numpy.get_include()],
             depends=[f"kernels/{header.name}" for header in sorted((ROOT / "kernels").glob("*.h"))],
             extra_compile_args=flags,
-            extra_link_args=["-pthread"],
+            extra_link_args=["-pthread", *checks],
         )
         for source in sorted((ROOT / "kernels").glob("*.pyx"))
     ]
@@ -65,7 +66,11 @@ def extensions() -> list[Extension]:
     for source in (ROOT / "kernels").glob("*.pxd"):
         shutil.copy(source, headers / "neurocomp" / "kernels")
     directives = {"language_level": 3, "boundscheck": debug, "wraparound": False, "cdivision": True}
-    options = {"include_path": [str(headers)], "compiler_directives": directives, "build_dir": "build/cython"}
+    options = {
+        "include_path": [str(headers)],
+        "compiler_directives": directives,
+        "build_dir": "build/sanitize/cython" if sanitize else "build/cython",
+    }
     return list(cythonize(modules, **options))  # type: ignore[no-untyped-call]
 
 

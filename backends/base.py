@@ -26,7 +26,7 @@ FEATURES: Mapping[str, str] = {
     "loihi": "Loihi's integer arithmetic",
     "graded": "spikes that carry integer payloads",
     "synapse_delays": "a delay per synapse",
-    "resume": "continue from the state a run ended in; step()",
+    "resume": "continue from the state a run ended in; step(), save_state() and load_state()",
     "threads": "several threads, with the same spikes",
     "plasticity": "synapses that learn",
 }
@@ -103,6 +103,12 @@ class Executable(Protocol):
 
     def weights(self, name: str) -> NDArray[np.float64]:
         """(k,) the current weights of a plastic projection, one a synapse in the connectivity's order."""
+
+    def snapshot(self) -> Mapping[str, NDArray[Any]]:
+        """The state between two steps, as in `backends/snapshot.py`; only of backends with the feature `resume`."""
+
+    def restore(self, snapshot: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from a snapshot of the same network, which has been checked."""
 
 
 class Backend(Protocol):

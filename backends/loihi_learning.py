@@ -11,7 +11,7 @@ The engine counts the chip's steps: it has made t + lag of them at the end of st
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ from neurocomp.ir.plasticity.products import ACCUMULATOR, POST, PRE, WIDTHS, Fac
 Array = NDArray[Any]
 UNIT = 2 ** (ACCUMULATOR - 8)  # of the accumulator: a weight of 1
 TOP = 2**ACCUMULATOR
+PIECE = 2**16  # steps whose random numbers are drawn at once
 WEIGHT_SEED = 2  # of the rounding of weights and tags, whatever the rule's seed
 
 
@@ -54,6 +55,11 @@ class Draws:
         if k in (1, 3):
             return generator.integers(0, TRACE_TOP + 1, size=count, dtype=np.int64).astype(np.float64)
         return generator.random(count)
+
+    def skip(self, steps: int) -> None:
+        """Be where `steps` steps lead."""
+        for done in range(0, steps, PIECE):
+            self.take(min(PIECE, steps - done))
 
     def take(self, steps: int) -> Array:
         """(steps, columns) numbers of the next steps. Those of weights are drawn at the end of an epoch only."""
@@ -123,6 +129,22 @@ class LoihiSynapses(ListedSynapses):
         self.sides = Side(self.rule, PRE, self.rows), Side(self.rule, POST, self.n_post)
         self.draws, self.time = Draws(self.rule), 0
         self.back = np.zeros(self.n_post, bool)
+
+    def memory(self) -> dict[str, Array]:
+        """The weights and all that is remembered, as arrays of a snapshot."""
+        result: dict[str, Array] = {"weights": self.weights, "tags": self.tags}
+        for name, side in zip("xy", self.sides, strict=True):
+            result |= {name: side.values, f"{name}_last": side.last}
+        return result
+
+    def recall(self, memory: Mapping[str, Array], time: int, last: Array | None) -> None:
+        """Be as `memory` was after `time` steps of the engine. last: (n_post,) the target's spikes of the step before."""
+        self.reset()
+        self.weights, self.tags, self.time = memory["weights"].copy(), memory["tags"].copy(), time
+        for name, side in zip("xy", self.sides, strict=True):
+            side.values, side.last = memory[name].copy(), memory[f"{name}_last"].copy()
+        self.draws.skip(time)
+        self.back = np.zeros(self.n_post, bool) if last is None else last != 0
 
     def input(self, arrivals: Array) -> Array:
         """(n_post,) summed weights of the spikes that arrive; each delay's sum is shifted by the exponent, rounding down."""

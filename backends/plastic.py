@@ -6,7 +6,7 @@ such pair has arrivals, and so traces, of its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -100,6 +100,25 @@ class PlasticSynapses(ListedSynapses):
         self._jump(self.traces_post, self.jump_post, t, np.flatnonzero(fired))
         if reward:
             self._apply("on_reward", t, np.arange(len(self.weights)), reward)
+
+    def memory(self) -> dict[str, Array]:
+        """The weights and all that is remembered, as arrays of a snapshot."""
+        result: dict[str, Array] = {"weights": self.weights}
+        for side, values in self._sides().items():
+            result |= {side: np.array(list(values.values.values())), f"{side}_since": values.since}
+        return result
+
+    def recall(self, memory: Mapping[str, Array], time: int, last: Array | None) -> None:
+        """Be as `memory` was."""
+        self.weights = memory["weights"].copy()
+        for side, values in self._sides().items():
+            values.since = memory[f"{side}_since"].copy()
+            for name, row in zip(values.values, memory[side], strict=True):
+                values.values[name] = row.copy()
+
+    def _sides(self) -> dict[str, Decaying]:
+        sides = {"pre": self.traces_pre, "post": self.traces_post, "synapse": self.variables}
+        return {side: values for side, values in sides.items() if values.values}
 
     def _apply(self, where: str, t: int, which: Array, reward: float = 0.0) -> None:
         event = self.events[where]

@@ -32,7 +32,9 @@ from neurocomp.backends.base import (
     run_in_turn,
 )
 from neurocomp.backends.loihi_learning import LoihiSynapses, synapses_of
+from neurocomp.backends.memory import need
 from neurocomp.backends.plastic import PlasticSynapses
+from neurocomp.backends.snapshot import Snapshot, engine_time, part, put_spikes, spikes_of
 from neurocomp.backends.steps import advance, moment
 from neurocomp.ir.events import Events
 from neurocomp.ir.network import Input, Network, Projection
@@ -87,6 +89,8 @@ class ReferenceExecutable:
     def run(self, inputs: Mapping[str, Events], steps: int, record: Record) -> Result:
         """Run `steps` steps of the written network from the current state."""
         began = time.perf_counter()
+        dense = 8 * steps * sum(self.net.nodes[name].size for name in {*record.spikes, *inputs})
+        need(f"{steps} steps with dense rasters of spikes", dense, "record fewer spikes or use target='cpu', which lists them")
         log = _Log(self.net, self.now, steps, record)
         rasters = {name: events.raster().reshape(steps, -1) for name, events in inputs.items()}
         for step in range(self.now, self.now + steps + self.net.max_lag):
@@ -156,6 +160,41 @@ class ReferenceExecutable:
     def weights(self, name: str) -> Array:
         """The current weights of a plastic projection, one a synapse."""
         return self.plastic[name].weights
+
+    def snapshot(self) -> dict[str, Array]:
+        """The state between two steps; see `backends/snapshot.py`."""
+        result: dict[str, Array] = {"step": np.array(self.now, np.int64)}
+        for n, (name, node) in enumerate(self.net.nodes.items()):
+            for state, values in self.state.get(name, {}).items():
+                result[f"nodes/{n}/state/{state}"] = values.copy()
+            past = {step: vector for step, vector in self.spikes[name].items() if step < self.now + node.lag}
+            found = [(step, np.flatnonzero(past[step])) for step in sorted(past)]
+            steps = np.concatenate([np.full(len(ids), step, np.int64) for step, ids in found] or [np.zeros(0, np.int64)])
+            ids = np.concatenate([ids for _, ids in found] or [np.zeros(0, np.int64)])
+            sent = np.concatenate([past[step][ids] for step, ids in found] or [np.zeros(0)]) if node.graded else None
+            put_spikes(result, self.net, name, (steps, ids, sent))
+        for n, name in enumerate(self.net.projections):
+            if name in self.plastic:
+                result |= {f"projections/{n}/{key}": x.copy() for key, x in self.plastic[name].memory().items()}
+        return result
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go on from a snapshot of this network."""
+        self.reset()
+        self.now = int(snapshot["step"])
+        for n, name in enumerate(self.net.nodes):
+            for state, values in part(snapshot, f"nodes/{n}/state/").items():
+                self.state[name][state] = values.copy()
+        for name, (steps, ids, payload) in spikes_of(self.net, snapshot):
+            for step in np.unique(steps):
+                at = steps == step
+                vector = self.spikes[name][int(step)] = np.zeros(self.net.nodes[name].size)
+                vector[ids[at]] = 1 if payload is None else payload[at]
+        for n, (name, projection) in enumerate(self.net.projections.items()):
+            if name in self.plastic:
+                time = engine_time(self.net, projection, self.now)
+                last = self.spikes[projection.post].get(self.now - 1 + self.net.node(projection.post).lag)
+                self.plastic[name].recall(part(snapshot, f"projections/{n}/"), time, last)
 
     def _forget(self, step: int) -> None:
         for past in self.spikes.values():

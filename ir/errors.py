@@ -101,6 +101,22 @@ class FileFormatError(NeurocompError, ValueError):
         super().__init__(f"{path}: {message}")
 
 
+class MemoryNeedError(NeurocompError, MemoryError):
+    """Something would take more memory than this process can get; nothing was allocated. `needed` and `available` are bytes."""
+
+    def __init__(self, what: str, needed: int, available: int, cure: str) -> None:
+        self.what, self.needed, self.available = what, needed, available
+        super().__init__(f"{what} would take {size_text(needed)}, but {size_text(available)} of memory are available; {cure}")
+
+
+def size_text(size: float) -> str:
+    """Bytes for people: 1.5 GiB."""
+    if size < 1024:
+        return f"{size:,.0f} bytes"
+    power = 1 + (size >= 2**20) + (size >= 2**30)
+    return f"{size / 1024**power:,.1f} {('KiB', 'MiB', 'GiB')[power - 1]}"
+
+
 class BackendError(NeurocompError, RuntimeError):
     """A backend failed while running (for example: the Lava child died or ran out of time)."""
 

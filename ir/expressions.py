@@ -227,6 +227,29 @@ def check_identifier(name: str, what: str) -> None:
         raise EquationError(f"{what} '{name}' is not a valid name: use letters, digits and _, starting with a letter")
 
 
+def check_node(node: Assign | Expr) -> None:
+    """Refuse one node of a tree, or an assignment, that no text could have given: such trees come from forged files."""
+    match node:
+        case Number(value):
+            good = isinstance(value, int | float)
+        case Name(name) | Assign(target=name):
+            good = isinstance(name, str) and bool(_IDENTIFIER.match(name))
+        case Unary(op):
+            good = op in ("-", "not")
+        case Binary(op):
+            good = op in _BINARY.values()
+        case Compare(op):
+            good = op in _COMPARE.values()
+        case Logic(op):
+            good = op in ("and", "or")
+        case Call(function, args):
+            good = function in FUNCTIONS and len(args) == FUNCTIONS[function][0] and isinstance(node.site, int)
+    if not good:
+        raise EquationError(f"{type(node).__name__} is outside the language of equations: {str(node)[:80]}")
+    if not all(isinstance(x, Expr) for x in ((node.value,) if isinstance(node, Assign) else children(node))):
+        raise EquationError(f"{type(node).__name__} holds something that is no expression")
+
+
 def check_parameter(name: str, what: str) -> None:
     """Refuse names that equations cannot use, also Python's keywords."""
     check_identifier(name, what)

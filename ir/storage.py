@@ -6,9 +6,9 @@ What is written and read follows from the dataclasses' fields, so a new field ca
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from neurocomp.ir import expressions as ex
 from neurocomp.ir.convolution import AvgPool2d, Conv1d, Conv2d, SumPool2d
 from neurocomp.ir.distributions import Normal, Uniform
 from neurocomp.ir.errors import FileFormatError
+from neurocomp.ir.files import whole_file
 from neurocomp.ir.model import Neuron, NeuronModel
 from neurocomp.ir.network import Change, Grid, Input, LoihiSynapse, Network, Population, Projection
 from neurocomp.ir.patterns import PATTERNS, Drawn, DrawnDelays
@@ -32,6 +33,7 @@ FORMAT = "neurocomp-network"
 VERSION = 1
 SUFFIX = ".neurocomp"
 MAX_JSON = 256 * 2**20
+MAX_SYNAPSES = 2**36  # of a pattern: a few bytes describe any number, and verifying it draws them all
 
 _DATACLASSES: Mapping[str, type[Any]] = {
     cls.__name__: cls
@@ -89,15 +91,20 @@ def save(net: Network, path: str | os.PathLike[str]) -> Path:
         "changes": [writer.encode(change) for change in net.changes],
     }
     text = json.dumps(body, allow_nan=False).encode()
-    partial = target.with_name(f"{target.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
-    try:
-        with open(partial, "wb") as stream:
-            arrays: dict[str, Any] = {f"a{k}": array for k, array in enumerate(writer.arrays)}
-            np.savez(stream, network=np.frombuffer(text, np.uint8), **arrays)
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
+    arrays: dict[str, Any] = {f"a{k}": array for k, array in enumerate(writer.arrays)}
+    with whole_file(target) as stream:
+        np.savez(stream, network=np.frombuffer(text, np.uint8), **arrays)
     return target
+
+
+def fingerprint(net: Network) -> str:
+    """64 hexadecimal digits that change with whatever decides how a network runs; not with its name or what changed it."""
+    writer = _Writer()
+    body = [net.dt, net.integrator, net.seed, *map(writer.encode, (*net.nodes.values(), *net.projections.values()))]
+    digest = hashlib.sha256(json.dumps(body).encode())
+    for array in writer.arrays:
+        digest.update(f"\n{array.dtype.str}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def load(path: str | os.PathLike[str], check: bool = True) -> Network:
@@ -183,6 +190,9 @@ class _Reader:
             net.graph.add_node(node.name, node=node)
         for item in body["projections"]:
             projection = self.decode(item, (Projection,))
+            drawn = projection.connectivity
+            if isinstance(drawn, Drawn) and not 0 <= drawn.pattern.expected(drawn.n_pre, drawn.n_post) <= MAX_SYNAPSES:
+                raise FileFormatError(self.source, f"projection '{projection.name}' has more than {MAX_SYNAPSES} synapses")
             if net.graph.has_edge(projection.pre, projection.post, projection.name):
                 raise FileFormatError(self.source, f"holds two projections named '{projection.name}'")
             for end in (projection.pre, projection.post):
@@ -205,7 +215,9 @@ class _Reader:
             case {"connectivity": str(kind), "fields": dict(items)}:
                 return _CONNECTIVITY[kind][1]({key: self._decode(item) for key, item in items.items()})
             case {"type": str(name), "fields": dict(items)}:
-                return _DATACLASSES[name](**{key: self._decode(item) for key, item in items.items()})
+                made = _DATACLASSES[name](**{key: self._decode(item) for key, item in items.items()})
+                _check_program(made)
+                return made
             case {"array": int(index)}:
                 return self.arrays[f"a{index}"]
             case {"map": list(pairs)}:
@@ -217,6 +229,18 @@ class _Reader:
             case None | bool() | int() | str():
                 return value
         raise FileFormatError(self.source, f"holds an unknown construct {str(value)[:60]!r}")
+
+
+def _check_program(made: Any) -> None:
+    """Refuse programs that no text could have given: backends print them as code."""
+    if isinstance(made, ex.Assign | ex.Expr):
+        ex.check_node(made)
+    elif isinstance(made, StepForm):
+        for name in (*made.state, *made.inputs):
+            ex.check_identifier(name, "state or input")
+    elif isinstance(made, RuleForm):
+        for name in (*made.pre, *made.post, *made.synapse):
+            ex.check_identifier(name, "trace")
 
 
 Fields = dict[str, Any]

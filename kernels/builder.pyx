@@ -258,17 +258,22 @@ cdef class Builder(Nodes):
         shared = {}
         for k, block in enumerate(blocks):
             new.learning.blocks[k].lo, new.learning.blocks[k].hi = target.bounds[k], target.bounds[k + 1]
-            self._fill_block(&new.learning.blocks[k], compiled, block, rows, target.size, constants, shared)
+            traces = self._fill_block(&new.learning.blocks[k], compiled, block, rows, target.size, constants, shared)
+            self.learned.setdefault(self.loop.n_projections, []).append(traces)
             if engine is not None:
                 arrays, memory = fill_engine(&new.learning.blocks[k].engine, engine, rows, target.bounds[k], target.bounds[k + 1])
                 self.keep += [*arrays, *memory]
                 self.memories += memory
+                traces["engine"] = memory
         self._finish_projection(before)
 
     cdef _fill_block(
         self, Block* block, const nc_rule* rule, dict given, int64_t rows, int64_t n_post, constants, dict shared
     ):
-        """Point a block at its arrays. Traces of targets, and of all-to-all synapses their variables, are shared by threads."""
+        """Point a block at its arrays. Traces of targets, and of all-to-all synapses their variables, are shared by threads.
+
+        Returns the traces by name: arrays of one row each, and of one for the steps of the last events.
+        """
         cdef int i
         cdef nc_learning* state = &block.state
         weights = given["weights"]
@@ -302,6 +307,7 @@ cdef class Builder(Nodes):
         state.synapse_since = <double*><uintptr_t>synapse[rule.n_synapse].__array_interface__["data"][0]
         state.pre_since = <double*><uintptr_t>pre[rule.n_pre].__array_interface__["data"][0]
         state.post_since = <double*><uintptr_t>post[rule.n_post].__array_interface__["data"][0]
+        return {"synapse": synapse, "pre": pre, "post": post}
 
     def _traces(self, int count, int64_t size):
         """Rows of zeros for `count` traces and the step of their last event, forgotten at every reset."""

@@ -23,8 +23,10 @@ def aligned(values: NDArray[Any]) -> NDArray[Any]:
     return result
 
 
-def check_array(name: str, array: Any, dtype: DTypeLike, shape: Any) -> None:
-    """Refuse an array of another type, shape or order."""
+def check_array(name: str, array: Any, dtype: DTypeLike, shape: Any, *, writable: bool = False) -> None:
+    """Refuse an array of another type, shape or order, or one that may not be changed where it will be."""
+    if writable and not array.flags.writeable:
+        raise ValueError(f"{name} are changed in place and must be writable")
     if array.dtype != dtype or array.shape != tuple(shape) or not array.flags.c_contiguous:
         raise ValueError(f"{name} must be a contiguous {np.dtype(dtype).name} array of shape {tuple(shape)}")
 
@@ -33,14 +35,14 @@ def check_block(block: dict[str, Any], rows: int, n_post: int, lo: int, hi: int,
     """A block of a plastic projection, see `Engine.add_plastic`."""
     weights = block["weights"]
     if "targets" not in block:
-        check_array("weights", weights, np.float64, (n_post, *weights.shape[1:]))
+        check_array("weights", weights, np.float64, (n_post, *weights.shape[1:]), writable=True)
         if weights.ndim != 2 or weights.shape[1] < rows:
             raise ValueError(f"all-to-all weights have a row of at least {rows} for each target")
         if n_delays != 1:
             raise ValueError(f"all-to-all synapses have one delay, not {n_delays}")
         return
     total = weights.size
-    check_array("weights", weights, np.float64, (total,))
+    check_array("weights", weights, np.float64, (total,), writable=True)
     check_array("segments", block["segments"], np.int64, (rows + 1,))
     check_array("columns", block["columns"], np.int64, (hi - lo + 1,))
     for name in ("targets", "positions", "rows"):
@@ -109,3 +111,18 @@ def check_input(
         raise ValueError("graded inputs need payloads, others have none")
     if payload is not None:
         check_array("payload", payload, np.int32, (total,))
+
+
+def check_spikes(size: int, graded: bool, end: int, steps: Any, ids: Any, payload: Any) -> None:
+    """Spikes that are on their way from a node whose next machine step is `end`, see `Engine.recall`."""
+    check_array("steps", steps, np.int64, (len(steps),))
+    check_array("ids", ids, np.int32, steps.shape)
+    if len(steps) and (steps.min() < 0 or steps.max() >= end or ids.min() < 0 or ids.max() >= size):
+        raise ValueError(f"spikes on their way must have steps in 0..{end - 1} and ids in 0..{size - 1}")
+    later = (np.diff(steps) > 0) | (np.diff(steps) == 0) & (np.diff(ids) > 0)
+    if not later.all():
+        raise ValueError("spikes on their way must ascend by step, then id, each once")
+    if graded != (payload is not None):
+        raise ValueError("spikes of graded nodes have payloads, others have none")
+    if payload is not None:
+        check_array("payload", payload, np.int32, steps.shape)

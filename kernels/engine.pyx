@@ -15,7 +15,7 @@ from neurocomp.kernels.loop cimport (
     PLASTIC, Node, Table, nc_pool_is_here, nc_pool_start, nc_pool_stop, run_loop,
 )
 
-from neurocomp.kernels.checks import check_array, check_input
+from neurocomp.kernels.checks import check_array, check_input, check_spikes
 
 
 cdef class Engine(Builder):
@@ -95,6 +95,70 @@ cdef class Engine(Builder):
         events = [sum([self.loop.projections[i].events[k] for k in range(self.loop.threads)]) for i in range(self.loop.n_projections)]
         self._count_listed(events)
         return spikes, counts, events
+
+    def on_the_way(self, int index):
+        """Spikes of a node that the ring still holds: (machine steps int64, ids int32, payloads int32 or None), in order of both."""
+        cdef Node* node = self.node_at(index)
+        cdef int64_t step, slot, at, i, n = 0, first = self.loop.now + node.lag - node.ring
+        cdef int k
+        self.seal()
+        held = range(max(first, 0), self.loop.now + node.lag) if node.longest else range(0)
+        total = sum([node.counts[step % node.ring * self.loop.threads + k] for step in held for k in range(self.loop.threads)])
+        steps, ids, payload = np.zeros(total, np.int64), np.zeros(total, np.int32), np.zeros(total, np.int32)
+        cdef int64_t[::1] to_steps = steps
+        cdef int32_t[::1] to_ids = ids, to_payload = payload
+        for step in held:
+            slot = step % node.ring
+            for k in range(self.loop.threads):
+                at = slot * node.size + node.bounds[k]
+                for i in range(at, at + node.counts[slot * self.loop.threads + k]):
+                    to_steps[n], to_ids[n] = step, node.ids[i]
+                    to_payload[n] = node.payload[i] if node.graded else 0
+                    n += 1
+        order = np.lexsort((ids, steps))
+        return steps[order], ids[order], payload[order] if node.graded else None
+
+    def recall(self, int64_t now, dict spikes):
+        """Be where a run that ended after `now` steps left off: reset, with these spikes on their way, by node as `on_the_way` gives them.
+
+        Spikes too old for a node's ring are left out. The caller restores the state arrays, and what `memory_of` gives.
+        """
+        if not 0 <= now < 2**53:
+            raise ValueError(f"step {now} is outside 0..2^53 - 1")
+        for index, (steps, ids, payload) in spikes.items():
+            check_spikes(self.node_at(index).size, self.node_at(index).graded, now + self.node_at(index).lag, steps, ids, payload)
+        self.reset()
+        self.loop.now = now
+        for index, (steps, ids, payload) in spikes.items():
+            self._put_spikes(self.node_at(index), steps, ids, payload)
+        self._count_listed([0] * self.loop.n_projections)
+
+    cdef _put_spikes(self, Node* node, const int64_t[::1] steps, const int32_t[::1] ids, payload):
+        cdef int64_t i, slot, at
+        cdef int64_t* count
+        cdef int k
+        cdef const int32_t[::1] sent = payload
+        for i in range(steps.shape[0] if node.longest else 0):
+            if steps[i] < self.loop.now + node.lag - node.ring:
+                continue
+            k = 0
+            while not node.is_input and ids[i] >= node.bounds[k + 1]:  # an input's spikes are all the first thread's
+                k += 1
+            slot = steps[i] % node.ring
+            count = &node.counts[slot * self.loop.threads + k]
+            at = slot * node.size + node.bounds[k] + count[0]
+            node.ids[at] = ids[i]
+            if node.graded:
+                node.payload[at] = sent[i]
+            count[0] += 1
+
+    def memory_of(self, int projection):
+        """What a plastic projection remembers besides its weights: per thread a dict of the arrays the kernel works on.
+
+        synapse, pre, post: (traces + 1, n) float64, values at their last event and in the last row its step, by synapse, row and target;
+        engine, of Loihi's learning engine: its memory as `fill_engine` of loihi.pyx gives it.
+        """
+        return self.learned[projection]
 
     cdef _count_listed(self, list events):
         """Events of listed projections: what the spikes of this run cause, with what was on its way before, without what still is."""
@@ -181,10 +245,13 @@ cdef class Engine(Builder):
         for i, arrays in weights:
             if not 0 <= i < self.loop.n_projections or self.loop.projections[i].kind != PLASTIC:
                 raise ValueError(f"projection {i} does not learn")
+            wanted = self.loop.threads if self.loop.projections[i].learning.blocks[0].targets != NULL else 1
+            if len(arrays) != wanted:
+                raise ValueError(f"recorded weights need {wanted} arrays, not {len(arrays)}")
             for k in range(self.loop.threads):
                 block = &self.loop.projections[i].learning.blocks[k]
                 array = arrays[k if block.targets != NULL else 0]
-                check_array("recorded weights", array, np.float64, (rows, *array.shape[1:]))
+                check_array("recorded weights", array, np.float64, (rows, *array.shape[1:]), writable=True)
                 if array.size != rows * block.kept:
                     raise ValueError(f"recorded weights need {block.kept} values a row")
                 block.trace = <double*><uintptr_t>array.__array_interface__["data"][0]

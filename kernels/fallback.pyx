@@ -33,7 +33,7 @@ cdef class PythonUpdate:
     def __init__(self, step, int inputs, int states, int constants, *, bint integer, bint graded):
         self.step, self.dtype, self.graded = step, np.int64 if integer else np.float64, graded
         self.inputs, self.states, self.constants = inputs, states, constants
-        self.capsule = PyCapsule_New(<void*>call, "neurocomp.update", NULL)
+        self.capsule = PyCapsule_New(<void*>call, "neurocomp.update.python", NULL)
         cdef intptr_t counts = (inputs * (MAX_STATES + 1) + states) * MAX_CONSTANTS + constants
         PyCapsule_SetContext(self.capsule, <void*>counts)
 
@@ -61,8 +61,10 @@ cdef int call(
             [update.read(constants[k], n) for k in range(update.constants)],
             (now.step, now.t, now.key, now.first),
         )
-        for k in range(update.states):
-            update.write(state[k], n, update.dtype, values[k])
+        if len(values) != update.states:
+            raise ValueError(f"the update returned {len(values)} states, not {update.states}")
+        for k, value in enumerate(values):
+            update.write(state[k], n, update.dtype, value)
         if sent is not None:
             update.write(fired, n, np.uint8, np.not_equal(sent, 0))
             if update.graded:

@@ -10,6 +10,7 @@ cdef class Nodes:
     cdef int64_t ring          # bound on delays + max_lag + 2
     cdef list keep             # arrays the pointers point into
     cdef list memories         # traces of plastic projections, and what else a reset clears
+    cdef dict learned          # of plastic projections, by thread: what they remember besides their weights
     cdef dict row_lengths      # of listed projections: synapses of each source neuron
     cdef dict sent             # of the sources of tables: the arrays behind Node.sent
     cdef dict pending_events   # of listed projections: events that spikes sent before this run will cause

@@ -32,7 +32,7 @@ cdef class Nodes:
         self.loop.dt = dt
         self.memories = []
         self.keep, self.contexts = [], []
-        self.row_lengths, self.sent, self.pending_events = {}, {}, {}
+        self.row_lengths, self.sent, self.pending_events, self.learned = {}, {}, {}, {}
         self.loop.barrier.threads, self.loop.barrier.spins = threads, spins
 
     def __dealloc__(self):
@@ -128,7 +128,10 @@ cdef class Nodes:
         for array in constants:
             if array.dtype != dtype or array.shape not in ((size,), (1,)) or not array.flags.c_contiguous:
                 raise ValueError(f"constants must be contiguous {dtype.__name__} arrays of {size} or 1 values")
-        cdef update_fn function = <update_fn>PyCapsule_GetPointer(update, "neurocomp.update")
+        cdef const char* name = "neurocomp.update"
+        if getattr(context, "capsule", None) is update and update is not None:
+            name = "neurocomp.update.python"  # which calls its context
+        cdef update_fn function = <update_fn>PyCapsule_GetPointer(update, name)
         cdef intptr_t counts = <intptr_t>PyCapsule_GetContext(update)
         cdef intptr_t n_inputs = counts // (MAX_CONSTANTS * (MAX_STATES + 1))
         wanted = (n_inputs, len(state), len(constants))

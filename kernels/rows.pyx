@@ -6,6 +6,11 @@ The synapses come in pieces of any order, so that they need never be in memory a
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t
 
 
+cdef check_pieces(int64_t n, int64_t slots, int64_t posts, int64_t units):
+    if posts != n or slots not in (1, n) or units not in (1, n):
+        raise ValueError(f"{n} sources need {n} targets, and one or {n} delays and weights, not {posts}, {slots} and {units}")
+
+
 def count_rows(
     uint32_t[::1] counts, const int32_t[::1] pre, const int32_t[::1] slot, const int32_t[::1] post, int32_t lo, int32_t hi,
     int64_t n_delays
@@ -13,6 +18,7 @@ def count_rows(
     """Add to counts[row + 1] the synapses of each row onto targets lo .. hi. slot: number of each delay, or one for all."""
     cdef int64_t i, row, same = slot.shape[0] == 1
     cdef int64_t rows = counts.shape[0] - 1
+    check_pieces(pre.shape[0], slot.shape[0], post.shape[0], 1)
     for i in range(pre.shape[0]):
         if lo <= post[i] < hi:
             row = pre[i] * n_delays + slot[0 if same else i]
@@ -31,7 +37,10 @@ def place_rows(
     empty `targets` and, unless it is empty, `values`.
     """
     cdef int64_t i, row, to, at, same = slot.shape[0] == 1, one = units.shape[0] == 1
-    cdef int64_t room = max(packed.shape[0], targets.shape[0])
+    cdef int64_t room = packed.shape[0] or targets.shape[0]
+    check_pieces(pre.shape[0], slot.shape[0], post.shape[0], units.shape[0])
+    if not 1 <= bits <= 31 or (values.shape[0] and values.shape[0] != targets.shape[0]):
+        raise ValueError(f"a target of {bits} bits, or {values.shape[0]} values for {targets.shape[0]} targets, cannot be")
     for i in range(pre.shape[0]):
         if lo <= post[i] < hi:
             row = pre[i] * n_delays + slot[0 if same else i]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.backends import base, registry
+from neurocomp import state_files
+from neurocomp.backends import base, memory, registry
 from neurocomp.ir import passes
 from neurocomp.ir.errors import CompileError, InputError, UnsupportedError
 from neurocomp.ir.events import Events, empty, from_data
@@ -46,6 +49,7 @@ def compile(
     """
     if not isinstance(net, Network):
         raise CompileError("compile", f"takes a Network, not a {type(net).__name__} (load files with nc.load or nc.from_nir)")
+    memory.check_network(net, target)
     verify(net)
     if not isinstance(accept_wrap, bool):
         raise CompileError(net.name, f"accept_wrap is True or False, not {reprlib.repr(accept_wrap)}")
@@ -128,6 +132,7 @@ class Program:
         return self._go_on(events, steps, what)
 
     def _go_on(self, events: Mapping[str, Events], steps: int, what: base.Record) -> Recording:
+        memory.check_record(self.lowered, what, steps)
         result, start = self._executable.run(events, steps, what), self._now
         self._now += steps
         return from_result(result, steps, self.network.dt, what.every, start)
@@ -158,6 +163,7 @@ class Program:
             raise InputError("run_batch takes a list of samples, each what `run` takes: [{'x': raster}, {'x': raster}, ...]")
         for inputs in samples:
             _check_mapping(inputs)
+        memory.check_record(self.lowered, what, steps, len(samples))
         events = [self._events(inputs, steps) for inputs in samples]
         results = self._executable.run_batch(events, steps, what)
         self._now = steps if results else 0
@@ -205,6 +211,28 @@ class Program:
                 connectivity = projection.connectivity.with_weights(self.weights(name), None)
                 changed[name] = replace(projection, connectivity=connectivity)
         return self.network.with_changes(projections=changed)
+
+    def save_state(self, path: str | os.PathLike[str]) -> Path:
+        """Write the state the last run or step ended in, to go on from it in another process; returns the file's path.
+
+        The file holds states, spikes on their way, the number of steps (random numbers are drawn by step), and what plastic
+        projections have learned and remember; it names its network. `.state` is appended where there is no suffix.
+        Raises `UnsupportedError` where the backend keeps no state, `OSError` where the file cannot be written; an older file is
+        then left as it was.
+        """
+        self._need("resume")
+        return state_files.save(self.lowered, self._executable.snapshot(), path)
+
+    def load_state(self, path: str | os.PathLike[str]) -> None:
+        """Go on from a saved state, bit for bit: `run(..., resume=True)` and `step` continue where the saving program was.
+
+        The file may come from any backend with `resume` and any number of threads, if its program was compiled from the same
+        network with the same options. Raises `FileFormatError` for any other file; the program's own state then stays.
+        """
+        self._need("resume")
+        state = state_files.load(self.lowered, self._executable.snapshot(), path)
+        self._executable.restore(state)
+        self._now = int(state["step"])
 
     def reset(self) -> None:
         """Back to the initial state."""

@@ -45,6 +45,10 @@ class WatchedReference(ReferenceExecutable):
         super().reset()
         self.wrapped: dict[str, Place] = {}
 
+    def snapshot(self) -> dict[str, Array]:
+        """As the reference's, without what is only there to be looked at."""
+        return {key: values for key, values in super().snapshot().items() if not key.endswith(OPEN)}
+
     def run(self, inputs: Mapping[str, Events], steps: int, record: base.Record) -> base.Result:
         """As the reference; then warn of the populations whose current wrapped for the first time."""
         known = set(self.wrapped)

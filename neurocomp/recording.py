@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from neurocomp.backends.base import Counters, Result
 from neurocomp.ir.events import Events
+from neurocomp.ir.files import whole_file
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Recording:
         raise KeyError(f"'{key}' was not recorded (recorded: {known}); ask for it with record=[...]")
 
     def save(self, path: str | Path) -> Path:
-        """Write spikes, states and counters to an `.npz` of plain arrays (no pickle)."""
+        """Write spikes, states and counters to an `.npz` of plain arrays (no pickle), whole or not at all."""
         numbers = {"steps": self.steps, "every": self.every, "start": self.start}
         arrays: dict[str, Any] = {"dt": np.float64(self.dt)} | {name: np.int64(x) for name, x in numbers.items()}
         for name, events in self.spikes.items():
@@ -64,7 +65,7 @@ class Recording:
                 arrays[f"counters/{what}/{name}"] = np.int64(count)
         target = Path(path)
         target = target if target.suffix else target.with_suffix(".npz")
-        with open(target, "wb") as stream:
+        with whole_file(target) as stream:
             np.savez(stream, **arrays)
         return target
 

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from neurocomp.backends.base import Counters, Record, Result, check_numbers, initial_state, readable_state, run_in_turn
 from neurocomp.backends.cpu import layout, tables
 from neurocomp.backends.cpu.compiled import JIT, Update, update_for
-from neurocomp.backends.cpu.plastic import PlasticArrays, constants_of, engine_of, rule_of
+from neurocomp.backends.cpu.plastic import Memory, PlasticArrays, constants_of, engine_of, rule_of
 from neurocomp.backends.cpu.toolchain import CannotCompileError
 from neurocomp.backends.loihi_learning import Draws
+from neurocomp.backends.snapshot import Snapshot, engine_time, part, put_spikes, spikes_of
 from neurocomp.ir.connectivity import Dense
 from neurocomp.ir.convolution import Conv2d
 from neurocomp.ir.errors import CacheWarning, NumpyFallbackWarning, UnsupportedError
@@ -216,6 +217,41 @@ class CpuExecutable:
             arrays.reset()
         for draws in self.draws.values():
             draws.reset()
+
+    def snapshot(self) -> dict[str, NDArray[Any]]:
+        """The state between two steps; see `backends/snapshot.py`."""
+        result: dict[str, NDArray[Any]] = {"step": np.array(self.now, np.int64)}
+        for n, (name, index) in enumerate(self.index.items()):
+            result |= {f"nodes/{n}/state/{state}": x.copy() for state, x in self.state.get(name, {}).items()}
+            put_spikes(result, self.net, name, self.engine.on_the_way(index))
+        for n, memory in self._memories():
+            result |= {f"projections/{n}/{key}": x for key, x in memory.taken().items()}
+        return result
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go on from a snapshot of this network, taken with any number of threads."""
+        self.reset()
+        self.now = int(snapshot["step"])
+        spikes = {}
+        for name, (steps, ids, payload) in spikes_of(self.net, snapshot):
+            sent = None if payload is None else payload.astype(np.int32)
+            spikes[self.index[name]] = (np.ascontiguousarray(steps), ids.astype(np.int32), sent)
+        self.engine.recall(self.now, spikes)
+        for n, name in enumerate(self.index):
+            for state, values in part(snapshot, f"nodes/{n}/state/").items():
+                self.state[name][state][:] = values
+        for n, memory in self._memories():
+            time = engine_time(self.net, memory.projection, self.now)
+            memory.recall(part(snapshot, f"projections/{n}/"), time)
+            if memory.projection.name in self.draws:
+                self.draws[memory.projection.name].skip(time)
+
+    def _memories(self) -> Iterator[tuple[int, Memory]]:
+        """Of every plastic projection, with its number in the network."""
+        for n, (name, projection) in enumerate(self.net.projections.items()):
+            if name in self.plastic:
+                memory = self.engine.memory_of(self.projections.index(name))
+                yield n, Memory(projection, self.plastic[name], memory)
 
     def run_batch(self, samples: Sequence[Mapping[str, Events]], steps: int, record: Record) -> list[Result]:
         """One sample after the other, each from the initial state."""

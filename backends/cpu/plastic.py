@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from neurocomp.backends.cpu import layout
 from neurocomp.backends.cpu.compiled import Update, rule_for
 from neurocomp.backends.cpu.toolchain import CannotCompileError
+from neurocomp.backends.snapshot import traces_of
 from neurocomp.ir.connectivity import Dense
 from neurocomp.ir.errors import UnsupportedError
 from neurocomp.ir.network import LoihiSynapse, Projection
@@ -33,6 +34,7 @@ class PlasticArrays:
         connectivity = projection.connectivity
         self.shape = connectivity.weights.shape
         self.dense = isinstance(connectivity, Dense) and not np.ndim(projection.delay)
+        self.bounds = tuple(bounds)
         self.blocks: list[dict[str, NDArray[Any]]] = []
         if self.dense:
             weights = np.zeros((connectivity.n_post, _padded(connectivity.n_pre)))
@@ -60,6 +62,18 @@ class PlasticArrays:
         for block, start in zip(self.blocks, self.start, strict=True):
             block["weights"][:] = start
 
+    def put(self, weights: Floats) -> None:
+        """Be at these weights, one a synapse in the connectivity's order."""
+        for k, block in enumerate(self.blocks):
+            self.fill(block["weights"], k, weights)
+
+    def fill(self, array: NDArray[Any], k: int, values: NDArray[Any]) -> None:
+        """Write values, one a synapse in the connectivity's order, into an array laid out as the weights of thread k."""
+        if self.dense:
+            array[:, : self.shape[1]] = values.reshape(self.shape)
+        else:
+            array[:] = values[self.order[k]]
+
     def weights(self) -> Floats:
         """The current weights, shaped as the connectivity's."""
         return np.asarray(self.restored([block["weights"][None] for block in self.blocks])[0])
@@ -77,6 +91,65 @@ class PlasticArrays:
         for order, values in zip(self.order, recorded, strict=True):
             result[:, order] = values
         return np.asarray(result.reshape(len(result), *self.shape))
+
+
+class Memory:
+    """What a plastic projection remembers, between the kernel's arrays (`Engine.memory_of`, by thread) and a snapshot's."""
+
+    def __init__(self, projection: Projection, arrays: PlasticArrays, memory: list[dict[str, Any]]) -> None:
+        self.projection, self.arrays, self.memory = projection, arrays, memory
+        connectivity = projection.connectivity
+        mine, given = layout.delays_of(projection), np.ravel(projection.delay)
+        delays = np.unique(np.broadcast_to(given, (len(connectivity.values()),)))
+        slots, pre = np.searchsorted(mine, delays), np.arange(connectivity.n_pre)
+        self.rows = (slots[:, None] + pre * len(mine)).ravel()  # of the snapshot's, in the kernel's order
+        self.n_rows = connectivity.n_pre * len(mine)
+
+    def taken(self) -> dict[str, NDArray[Any]]:
+        """As arrays of a snapshot."""
+        result: dict[str, NDArray[Any]] = {"weights": self.arrays.weights().ravel().copy()}
+        first = self.memory[0]
+        if isinstance(self.projection.learning, LoihiRule):
+            pre, _, pre_last, *_ = first["engine"]
+            return result | {
+                "tags": self._synapses(0).astype(np.int64),
+                "x": pre[0][:, self.rows].astype(np.int64),
+                "x_last": pre_last[self.rows].astype(np.int64),
+                "y": np.concatenate([x["engine"][1][0] for x in self.memory], axis=1).astype(np.int64),
+                "y_last": np.concatenate([x["engine"][3] for x in self.memory]).astype(np.int64),
+            }
+        for side, names in traces_of(self.projection).items():
+            rows = {"pre": lambda n: first["pre"][n][self.rows], "post": lambda n: first["post"][n], "synapse": self._synapses}
+            *values, since = (rows[side](n) for n in range(len(names) + 1))
+            result |= {side: np.array(values), f"{side}_since": since.astype(np.int64)}
+        return result
+
+    def recall(self, taken: Mapping[str, NDArray[Any]], time: int) -> None:
+        """Be as `taken` was. time: steps that Loihi's learning engine has made."""
+        self.arrays.put(taken["weights"])
+        for k, its in enumerate(self.memory):
+            if isinstance(self.projection.learning, LoihiRule):
+                pre, post, pre_last, post_last, now = its["engine"]
+                low, high = self.arrays.bounds[k : k + 2]
+                pre[0][:, self.rows], pre_last[self.rows] = taken["x"], taken["x_last"]
+                post[0][:], post_last[:], now[:] = taken["y"][:, low:high], taken["y_last"][low:high], time
+                self._put_synapses(k, 0, taken["tags"])
+                continue
+            for side in traces_of(self.projection):
+                for n, values in enumerate((*taken[side], taken[f"{side}_since"])):
+                    if side == "synapse":
+                        self._put_synapses(k, n, values)
+                    else:
+                        its[side][n][self.rows if side == "pre" else slice(None)] = values
+
+    def _synapses(self, n: int) -> NDArray[Any]:
+        """Variable n of all synapses, in the connectivity's order."""
+        shape = [block["weights"].shape for block in self.arrays.blocks]
+        stored = [x["synapse"][n].reshape(1, *each) for x, each in zip(self.memory, shape, strict=True)]
+        return np.asarray(self.arrays.restored(stored)[0]).ravel()
+
+    def _put_synapses(self, k: int, n: int, values: NDArray[Any]) -> None:
+        self.arrays.fill(self.memory[k]["synapse"][n].reshape(self.arrays.blocks[k]["weights"].shape), k, values)
 
 
 def _padded(length: int) -> int:

@@ -111,6 +111,14 @@ class LavaExecutable:
         """The weights of a plastic projection after the last run."""
         return self.learned.get(name, self.net.projections[name].connectivity.values())
 
+    def snapshot(self) -> Mapping[str, Any]:
+        """Refused: nothing is kept between runs."""
+        raise UnsupportedError("lava", [f"{FEATURES['resume']}: {LavaBackend.features['resume'].reason}"])
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Refused: every run begins at the initial state."""
+        self.snapshot()
+
     def run(self, inputs: Mapping[str, Events], steps: int, record: Record) -> Result:
         """Run from the initial state."""
         result = run_jobs([Job(self.net, inputs, steps, record)], self.timeout)[0]

@@ -11,6 +11,7 @@ from dataclasses import fields, is_dataclass
 import numpy as np
 import pytest
 
+import neurocomp as nc
 from neurocomp.conformance import CASES
 from neurocomp.ir import passes
 from neurocomp.ir.connectivity import Connectivity, Dense
@@ -396,3 +397,14 @@ def test_invalid_networks_are_refused_and_can_be_looked_at_with_check_off(tmp_pa
     path = save(net, tmp_path / "n")
     refuse(path, "tau > 0", "tau = -1.0")
     assert load(path, check=False).populations["p"].neuron.parameters["tau"] == -1.0
+
+
+def test_a_pattern_of_more_synapses_than_any_machine_holds(tmp_path):
+    """Found by fuzzing: a few bytes describe any number of synapses, and verifying them draws them all."""
+    net = nc.Network("n", dt=1e-3)
+    net.population("p", nc.LIF(tau=1e-2), 2**31 - 1)
+    net.connect("p", "p", nc.FixedProbability(1.0, weights=1.0), delay=1)
+    path = nc.save(net, tmp_path / "huge")
+    for check in (True, False):
+        with pytest.raises(FileFormatError, match=r"huge\.neurocomp: projection 'p->p' has more than 68719476736 synapses"):
+            nc.load(path, check=check)

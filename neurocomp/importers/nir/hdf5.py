@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from neurocomp.backends.memory import available
 from neurocomp.ir.errors import FileFormatError
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -29,19 +30,21 @@ FOREIGN = {
 LIMITS: Mapping[str, int] = {"depth": 64, "members": 1_000_000, "array": 2**30, "file": 2**32}
 SECONDS = 30.0  # to read a file
 BYTES_PER_SECOND = 20e6  # more time for large files
+BASE = 2 * 2**30  # bytes of addresses of a child that reads nothing
 CHILD = Path(__file__).with_name("hdf5_child.py")
 
 
-def read_tree(path: str | os.PathLike[str]) -> dict[str, Any]:
+def read_tree(path: str | os.PathLike[str], limits: Mapping[str, int] = LIMITS) -> dict[str, Any]:
     """The whole file: groups as dictionaries, datasets as arrays, strings and (lists of) lists of strings.
 
+    limits: how deep groups are nested, how many members there are, bytes of an array (shape x item, unpacked) and of all.
     Raises `FileFormatError` for anything that is not a sound HDF5 file of numbers and strings.
     """
     source = str(path)
     _check_magic(source)
     if importlib.util.find_spec("h5py") is None:
         raise FileFormatError(source, "reading HDF5 files needs h5py: pip install h5py")
-    answer = _ask_child(source)
+    answer = _ask_child(source, limits)
     try:
         with np.load(io.BytesIO(answer), allow_pickle=False) as archive:
             body = json.loads(archive["tree"].tobytes())
@@ -70,10 +73,15 @@ def _check_magic(source: str) -> None:
     raise FileFormatError(source, "is empty" if not head else "is not an HDF5 file")
 
 
-def _ask_child(source: str) -> bytes:
+def _ask_child(source: str, limits: Mapping[str, int]) -> bytes:
     """What the child writes to stdout."""
+    limits = {
+        **limits,
+        "memory": max(BASE, min(BASE + 3 * limits["file"], available())),
+    }  # of the child, whatever the file holds
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(x for x in sys.path if x), "HDF5_USE_FILE_LOCKING": "FALSE"}
-    command = [sys.executable, "-P", str(CHILD), os.path.abspath(source), json.dumps(dict(LIMITS))]
+    environment |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # each would take addresses
+    command = [sys.executable, "-P", str(CHILD), os.path.abspath(source), json.dumps(limits)]
     allowed = SECONDS + os.path.getsize(source) / BYTES_PER_SECOND
     try:
         done = subprocess.run(command, capture_output=True, timeout=allowed, env=environment, check=False)  # noqa: S603

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import resource
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -88,6 +89,8 @@ def read(path: str, limits: Mapping[str, int]) -> bytes:
         text = json.dumps(answer)
     except RefusedError as refusal:
         text = json.dumps({"error": str(refusal)})
+    except MemoryError:
+        text = json.dumps({"error": f"needs more than the {limits.get('memory', 0) >> 20:,} MiB of memory it is read in"})
     except Exception as error:  # libhdf5 raises nearly anything for damaged bytes
         message = " ".join(str(error).split())[:160]
         text = json.dumps({"error": f"is damaged: HDF5 cannot read it ({type(error).__name__}: {message})"})
@@ -97,5 +100,12 @@ def read(path: str, limits: Mapping[str, int]) -> bytes:
     return stream.getvalue()
 
 
+def main() -> None:
+    """Read the file that the arguments name, in no more memory than they allow."""
+    limits = json.loads(sys.argv[2])
+    resource.setrlimit(resource.RLIMIT_AS, (limits["memory"], limits["memory"]))
+    sys.stdout.buffer.write(read(sys.argv[1], limits))
+
+
 if __name__ == "__main__":
-    sys.stdout.buffer.write(read(sys.argv[1], json.loads(sys.argv[2])))
+    main()

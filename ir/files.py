@@ -1,0 +1,22 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+
+@contextmanager
+def whole_file(target: Path) -> Iterator[BinaryIO]:
+    """A stream into a file beside `target`, which takes its place when the block ends without an exception, else goes."""
+    partial = target.with_name(f"{target.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
+    try:
+        with open(partial, "wb") as stream:
+            yield stream
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
