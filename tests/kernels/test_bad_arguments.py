@@ -181,13 +181,11 @@ def test_an_update_in_python_needs_its_own_object():
     for context in (None, other, object(), 5, update.capsule):
         with pytest.raises(ValueError, match="Capsule"):
             engine.add_population(
-                2, 0, update.capsule, [np.zeros(2)], [f64(1), f64(0)], i64(0, 0), 1.0, False, False, True, context=context
+                2, 0, update.capsule, [np.zeros(2)], [f64(1), f64(0)], i64(0, 0), 1.0, False, False, context=context
             )
     for capsule in (None, 5, datetime.datetime_CAPI):
         with pytest.raises(ValueError, match="Capsule"):
-            engine.add_population(
-                2, 0, capsule, [np.zeros(2)], [f64(1), f64(0)], i64(0, 0), 1.0, False, False, True, context=other
-            )
+            engine.add_population(2, 0, capsule, [np.zeros(2)], [f64(1), f64(0)], i64(0, 0), 1.0, False, False, context=other)
     works(*linked(*fresh))
 
 
@@ -199,7 +197,7 @@ def test_updates_in_python_of_numbers_that_cannot_be(counts):
     update = PythonUpdate(step, *counts, integer=False, graded=False)
     with pytest.raises(ERRORS):
         engine.add_population(
-            2, 0, update.capsule, [np.zeros(2)], [f64(1), f64(0)], i64(0, 0), 1.0, False, False, True, context=update
+            2, 0, update.capsule, [np.zeros(2)], [f64(1), f64(0)], i64(0, 0), 1.0, False, False, context=update
         )
     works(*linked(*fresh))
 
@@ -219,7 +217,7 @@ def test_updates_in_python_that_return_nonsense(name):
     engine, *_ = nodes()
     update = PythonUpdate(WRONG[name], 1, 1, 2, integer=False, graded=False)
     state = np.zeros(2)
-    engine.add_population(2, 0, update.capsule, [state], [f64(1), f64(0)], i64(0, 0), 1.0, False, False, True, context=update)
+    engine.add_population(2, 0, update.capsule, [state], [f64(1), f64(0)], i64(0, 0), 1.0, False, False, context=update)
     with pytest.raises(ERRORS):
         engine.run(3, {}, [], [])
 
