@@ -24,8 +24,8 @@ cdef extern from "inputs.h" nogil:
         const unsigned char* fired, const int32_t* sent, int64_t n, int64_t base, int32_t* ids, int32_t* payload)
 
 cdef enum:
-    TRIAL = 32                 # steps for which a way of working is timed, each ROUNDS times
-    ROUNDS = 3
+    TRIAL = 32                 # steps for which a way of working is timed, three times each
+    WARM = 32                  # steps that do not count before all are timed: helpers wake, and fetch what they own
     LONG = 4096                # steps between such trials; more, up to
     LONGEST = 65536            # so many, when their verdict is the same again
     SOMETIMES = 16             # steps between looks whether a chunk of neurons has settled
@@ -50,20 +50,26 @@ cdef void run_loop(Loop* loop) noexcept nogil:
         run_until(loop, loop.end + steps, loop.together)
 
 
+cdef inline double median(const double* of) noexcept nogil:
+    """The middle of three."""
+    return max(min(of[0], of[1]), min(max(of[0], of[1]), of[2]))
+
+
 cdef void time_both(Loop* loop, int64_t last) noexcept nogil:
-    """Work in both ways in turn and take the one whose quickest trial was quicker; no verdict where steps up to `last` are too few."""
-    cdef double best[2]
-    cdef double seconds
-    cdef int way, i
+    """Work in both ways in turn, thrice; the lower median is the verdict. None where steps up to `last` are too few.
+
+    In long runs helpers neither sleep nor lose their caches, so such a beginning is not timed.
+    """
+    cdef double seconds[2][3]
+    cdef int i
     cdef bint together
-    best[0] = best[1] = 1e300
-    for i in range(2 * ROUNDS):
-        way = i % 2
-        if last - loop.end < TRIAL:
+    for i in range(6):
+        if last - loop.end < TRIAL + WARM:
             return
-        seconds = run_until(loop, loop.end + TRIAL, way == 1)
-        best[way] = min(best[way], seconds)
-    together = best[1] <= best[0]
+        if i % 2 == 1:
+            run_until(loop, loop.end + WARM, True)
+        seconds[i % 2][i // 2] = run_until(loop, loop.end + TRIAL, i % 2 == 1)
+    together = median(seconds[1]) <= median(seconds[0])
     loop.span = min(2 * loop.span, <int64_t>LONGEST) if loop.span and together == loop.together else LONG
     loop.together, loop.trusted = together, loop.span
 

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define NC_SPINS 4000 /* looks for the others, some 50 us, before a thread sleeps */
+
 typedef void (*nc_work)(void *arg, int k);
 
 typedef struct nc_pool nc_pool;
@@ -35,7 +37,7 @@ static void *nc_pool_main(void *given) {
     nc_pool *pool = me->pool;
     uint64_t seen = 0;
     for (;;) {
-        for (int spins = 0; spins < 4000 && __atomic_load_n(&pool->round, __ATOMIC_ACQUIRE) == seen; spins++) nc_pause();
+        for (int spins = 0; spins < NC_SPINS && __atomic_load_n(&pool->round, __ATOMIC_ACQUIRE) == seen; spins++) nc_pause();
         pthread_mutex_lock(&pool->lock);
         while (pool->round == seen && !pool->quit) pthread_cond_wait(&pool->wake, &pool->lock);
         seen = pool->round;
@@ -44,7 +46,7 @@ static void *nc_pool_main(void *given) {
         if (quit) return NULL;
         pool->work(pool->arg, me->k);
         pthread_mutex_lock(&pool->lock);
-        if (--pool->busy == 0) pthread_cond_signal(&pool->done);
+        if (__atomic_sub_fetch(&pool->busy, 1, __ATOMIC_ACQ_REL) == 0) pthread_cond_signal(&pool->done);
         pthread_mutex_unlock(&pool->lock);
     }
 }
@@ -97,6 +99,7 @@ static void nc_pool_run(nc_pool *pool, nc_work work, void *arg) {
     pthread_cond_broadcast(&pool->wake);
     pthread_mutex_unlock(&pool->lock);
     work(arg, 0);
+    for (int spins = 0; spins < NC_SPINS && __atomic_load_n(&pool->busy, __ATOMIC_ACQUIRE) != 0; spins++) nc_pause();
     pthread_mutex_lock(&pool->lock);
     while (pool->busy != 0) pthread_cond_wait(&pool->done, &pool->lock);
     pthread_mutex_unlock(&pool->lock);

@@ -73,7 +73,7 @@ def c_function(form: StepForm, name: str) -> str:
 
     Compilers make as many lanes as a register has of the narrowest type in a loop. Bytes for who spiked would mean 64 neurons
     at once, eight registers for every value and most of them on the stack; so spikes are kept in 32 bits, and become bytes in
-    a loop of their own. Random numbers, long chains of 32-bit multiplications, are quicker with twice as many lanes.
+    a loop of their own. Random numbers, long chains of multiplications, are quicker with twice as many lanes.
     """
     counts = _known_ahead(form)
     kind = "int64_t" if form.arithmetic == "loihi" else "double"
@@ -109,7 +109,8 @@ def c_function(form: StepForm, name: str) -> str:
     if form.spike is None:
         return "\n".join([*lines, "    return 0;", "}"]) + "\n"
     flag = "spiked[j]" if form.payload is None else "(spiked[j] & (payload[j] != 0))"
-    lines += ["    if (!some) return 0;", f"    for (ptrdiff_t j = 0; j < n; j++) fired[j] = (unsigned char){flag};"]
+    lines += ["    for (ptrdiff_t j = 0; j < n; j++) some |= spiked[j];", "    if (!some) return 0;"]
+    lines.append(f"    for (ptrdiff_t j = 0; j < n; j++) fired[j] = (unsigned char){flag};")
     return "\n".join([*lines, *(_late_reset(form, kind) if late else []), "    return 1;", "}"]) + "\n"
 
 
@@ -127,7 +128,7 @@ def _loop(form: StepForm, kind: str, used: set[str], counts: Container[int], lat
             lines.append(f"            const {kind} sent = {to_c(form.payload, form.arithmetic)};")
         if not late:
             lines += [f"            {x.target}_ = spike ? {to_c(x.value, form.arithmetic)} : {x.target}_;" for x in form.reset]
-        lines += ["            spiked[j] = spike;", "            some |= spike;"]
+        lines.append("            spiked[j] = spike;")
         lines += ["            payload[j] = (int32_t)sent;"] if form.payload is not None else []
     lines += [f"            s{k}[j] = {x}_;" for k, x in enumerate(form.state)]
     return [*lines, "        }"]
