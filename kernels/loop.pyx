@@ -27,7 +27,7 @@ cdef enum:
     TRIAL = 32                 # steps for which a way of working is timed, three times each
     WARM = 32                  # steps that do not count before all are timed: helpers wake, and fetch what they own
     LONG = 4096                # steps between such trials; more, up to
-    LONGEST = 65536            # so many, when their verdict is the same again
+    LONGEST = 65536            # so many, when all threads have been quicker again: a verdict against them may be an accident
     SOMETIMES = 16             # steps between looks whether a chunk of neurons has settled
 
 
@@ -70,7 +70,7 @@ cdef void time_both(Loop* loop, int64_t last) noexcept nogil:
             run_until(loop, loop.end + WARM, True)
         seconds[i % 2][i // 2] = run_until(loop, loop.end + TRIAL, i % 2 == 1)
     together = median(seconds[1]) <= median(seconds[0])
-    loop.span = min(2 * loop.span, <int64_t>LONGEST) if loop.span and together == loop.together else LONG
+    loop.span = min(2 * loop.span, <int64_t>LONGEST) if together and loop.together else LONG
     loop.together, loop.trusted = together, loop.span
 
 
