@@ -192,8 +192,9 @@ def test_constants_that_come_out_wrong_are_named():
         nc.compile(net, "reference")
 
 
+@pytest.mark.parametrize("call", ['run({"x": raster})', 'run_batch([{"x": raster}] * 5, 30)'])
 @pytest.mark.parametrize("threads", [1, 2])
-def test_interruptions_at_any_moment_leave_a_program_that_works(threads):
+def test_interruptions_at_any_moment_leave_a_program_that_works(threads, call):
     code = f"""
         import random, signal, threading
         import numpy as np, neurocomp as nc
@@ -211,7 +212,7 @@ def test_interruptions_at_any_moment_leave_a_program_that_works(threads):
             try:
                 signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-6, 0.02))
                 while True:
-                    program.run({{"x": raster}})
+                    program.{call}
             except KeyboardInterrupt:
                 pass
         assert threading.active_count() == 1, threading.enumerate()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
+
 import numpy as np
 import pytest
 
@@ -126,3 +130,27 @@ def test_systems_without_such_files(tmp_path, monkeypatch):
 )
 def test_sizes_for_people(size, text):
     assert size_text(size) == text
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits and measures address space as Linux does")
+def test_memory_that_ends_while_spikes_are_recorded():
+    code = """
+        import resource
+        import neurocomp as nc
+
+        net = nc.Network("n", dt=1e-3)
+        net.population("y", nc.IF(v_threshold=1.0), 2000, bias=2000.0)
+        program = nc.compile(net, "cpu")
+        short = program.run(steps=50)
+        assert short.counters.spikes["y"] > 90_000
+        used = int(next(x for x in open("/proc/self/status") if x.startswith("VmSize")).split()[1]) * 1024
+        resource.setrlimit(resource.RLIMIT_AS, (used + 200 * 2**20, resource.getrlimit(resource.RLIMIT_AS)[1]))
+        try:
+            program.run(steps=100_000)  # 2.4 GB of spikes
+        except MemoryError as error:
+            print(error)
+        assert program.run(steps=50)["y"].same_as(short["y"])
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.strip() == "no memory left for recorded spikes; record fewer populations or fewer steps"
