@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.backends.steps import drawn_state
-from neurocomp.ir.errors import InputError, NotANumberWarning, UnsupportedError
+from neurocomp.ir.errors import InputError, NotANumberWarning, UnsupportedError, callers_level
 from neurocomp.ir.events import Events
 from neurocomp.ir.network import Network, Population
 
@@ -207,7 +207,7 @@ def check_numbers(net: Network, state: Mapping[str, Mapping[str, NDArray[Any]]])
                     f"population '{name}': {variable} is not a number at neuron {neuron} at the end of the run; use a smaller "
                     f"dt, another integrator, or check the parameters of {net.populations[name].neuron.model.name}",
                     NotANumberWarning,
-                    stacklevel=4,
+                    stacklevel=callers_level(),
                 )
                 break
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -123,3 +124,11 @@ class BackendError(NeurocompError, RuntimeError):
 
 class NotANumberWarning(UserWarning):
     """A state became NaN during a run."""
+
+
+def callers_level() -> int:
+    """The `stacklevel` of a warning that shows the user's line: the first that is not of this package."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals["__name__"].startswith("neurocomp."):
+        level, frame = level + 1, frame.f_back
+    return level

@@ -232,6 +232,10 @@ def _parameters(net: Network) -> Iterator[Problem]:
         neuron = population.neuron
         given = {**neuron.parameters, **{f"initial {k}": v for k, v in neuron.initial.items()}, "bias": population.bias}
         usable = True
+        for name in neuron.model.parameters:  # a file may have left one out
+            if name not in neuron.parameters:
+                usable = False
+                yield Problem(population.name, f"parameter {name} of {neuron.model.name} is missing")
         for name, value in given.items():
             for problem in _number(population, name, value):
                 usable = False

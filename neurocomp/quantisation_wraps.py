@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +11,7 @@ import numpy as np
 
 from neurocomp.backends import base
 from neurocomp.backends.reference import Array, ReferenceExecutable
-from neurocomp.ir.errors import PrecisionWarning
+from neurocomp.ir.errors import PrecisionWarning, callers_level
 from neurocomp.ir.events import Events
 from neurocomp.ir.network import Network, Population
 from neurocomp.ir.quantisation.simulate import OPEN, Place, watched, wraps
@@ -93,13 +92,5 @@ def _warn(found: Mapping[str, Place], batch: bool) -> None:
             f"population '{name}': the current u of neuron {at.neuron} wrapped around at {sample}step {at.step}: it came to "
             f"{at.value}, beyond the 24 bits (+-2^23), and goes on from the other end",
             PrecisionWarning,
-            stacklevel=_callers_level(),
+            stacklevel=callers_level(),
         )
-
-
-def _callers_level() -> int:
-    """The `stacklevel` that shows the user's line: the first that is not of this package."""
-    level, frame = 1, sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals["__name__"].startswith("neurocomp."):
-        level, frame = level + 1, frame.f_back
-    return level

@@ -483,3 +483,13 @@ def test_augmented_assignments_run_and_have_units():
         net.population("y", neuron(resets={"value": reset})(tau=10e-3), 2, bias=[3.0, 5.0])
         results.append(nc.compile(net, "reference").run({}, 30, ["y.v"])["y.v"])
     assert (results[0] == results[1]).all()
+
+
+@pytest.mark.parametrize("call", ["run(steps=200)", "run_batch([{}], 200)"])
+def test_warnings_of_a_run_show_the_users_line(call):
+    net = nc.Network("n", dt=1e-3)
+    net.population("p", nc.Izhikevich(**nc.IZHIKEVICH["regular spiking"], initial={"v": -1e300}), 2)
+    program = nc.compile(net, "cpu")
+    with pytest.warns(nc.errors.NotANumberWarning) as caught:
+        eval(compile(f"program.{call}", "users.py", "eval"), {"__name__": "users", "program": program})
+    assert caught[0].filename == "users.py"

@@ -20,7 +20,7 @@ from neurocomp.backends.loihi_learning import Draws
 from neurocomp.backends.snapshot import Snapshot, engine_time, part, put_spikes, spikes_of
 from neurocomp.ir.connectivity import Dense
 from neurocomp.ir.convolution import Conv2d
-from neurocomp.ir.errors import CacheWarning, NumpyFallbackWarning, UnsupportedError
+from neurocomp.ir.errors import CacheWarning, NumpyFallbackWarning, UnsupportedError, callers_level
 from neurocomp.ir.events import Events
 from neurocomp.ir.network import Input, LoihiSynapse, Network, Population, Projection
 from neurocomp.ir.plasticity import LoihiRule
@@ -109,9 +109,9 @@ class CpuExecutable:
         unkept = [f"\n  {whose}, as {update.unkept}" for whose, update in self._own() if update.unkept]
         if slow and self.jit != "off":
             text = "not compiled: spikes are the same, but take much longer (jit='off' asks for that, without a warning)"
-            warnings.warn(text + "".join(slow), NumpyFallbackWarning, stacklevel=5)
+            warnings.warn(text + "".join(slow), NumpyFallbackWarning, stacklevel=callers_level())
         if unkept:
-            warnings.warn(f"compiled for this process only:{''.join(unkept)}", CacheWarning, stacklevel=5)
+            warnings.warn(f"compiled for this process only:{''.join(unkept)}", CacheWarning, stacklevel=callers_level())
 
     def notes(self) -> list[str]:
         """For `Program.explain`: where each update that is not built in comes from."""

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from neurocomp.ir import numerics
-from neurocomp.ir.errors import CompileError, PrecisionWarning
+from neurocomp.ir.errors import CompileError, PrecisionWarning, callers_level
 from neurocomp.ir.expressions import Expr, draws, names, number_draws, parse_condition, parse_number
 from neurocomp.ir.integrators import Coefficient, scheme
 from neurocomp.ir.model import Neuron
@@ -56,7 +56,7 @@ def _caution(population: Population, dt: float) -> None:
     for condition, text in model.cautions.items():
         values = {name: _array(value, np.float64) for name, value in population.neuron.parameters.items()}
         if np.any(numpy_value(model.parse(parse_condition, condition), {**values, "dt": np.float64(dt)})):
-            warnings.warn(f"population '{population.name}': {text} ({condition})", PrecisionWarning, stacklevel=2)
+            warnings.warn(f"population '{population.name}': {text} ({condition})", PrecisionWarning, stacklevel=callers_level())
 
 
 def program_of(population: Population, dt: float, integrator: str, seed: int = 0) -> StepProgram:

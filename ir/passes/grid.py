@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.ir.errors import CompileError, PrecisionWarning
+from neurocomp.ir.errors import CompileError, PrecisionWarning, callers_level
 from neurocomp.ir.network import Change, Grid, Network, Population, Projection
 from neurocomp.ir.passes.base import Pass
 from neurocomp.ir.patterns import Drawn
@@ -89,7 +89,9 @@ def _lost(projection: Projection, weights: NDArray[np.float64], bits: int) -> li
     if helped < WORTH_A_WARNING * np.sum(given != 0):  # tiny ones no bits would keep are not worth a word
         return [Change("grid", projection.name, count, "0", why)]
     cure = "raise mantissa_bits (up to 31), or keep such different inputs in populations of their own"
-    warnings.warn(f"projection '{projection.name}': {count} became 0: {why}; {cure}", PrecisionWarning, stacklevel=2)
+    warnings.warn(
+        f"projection '{projection.name}': {count} became 0: {why}; {cure}", PrecisionWarning, stacklevel=callers_level()
+    )
     return [Change("grid", projection.name, count, "0", why)]
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurocomp.ir.connectivity import Floats
-from neurocomp.ir.errors import CompileError, PrecisionWarning
+from neurocomp.ir.errors import CompileError, PrecisionWarning, callers_level
 from neurocomp.ir.expressions import Assign
 from neurocomp.ir.integrators import scheme
 from neurocomp.ir.network import Change, Grid, LoihiSynapse, Network, Node, Population, Projection
@@ -113,7 +113,7 @@ def _stored(projection: Projection) -> tuple[Projection, list[Change]]:
             f"projection '{projection.name}': all its weights became 0; Loihi's weights are integers in -256..255 "
             "of the signs its sign mode allows",
             PrecisionWarning,
-            stacklevel=3,
+            stacklevel=callers_level(),
         )
     changes = []
     if not np.array_equal(weights, given):

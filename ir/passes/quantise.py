@@ -22,7 +22,7 @@ import numpy as np
 
 from neurocomp.ir.connectivity import Connectivity, Sparse, frozen_array
 from neurocomp.ir.convolution import Conv2d
-from neurocomp.ir.errors import CompileError, PrecisionWarning
+from neurocomp.ir.errors import CompileError, PrecisionWarning, callers_level
 from neurocomp.ir.network import Change, Network, Node, Population, Projection
 from neurocomp.ir.passes.base import Pass
 from neurocomp.ir.passes.discretise import program_of
@@ -259,7 +259,7 @@ def _warn_of_losses(task: Task, plan: PopulationPlan) -> None:
             f"population '{plan.name}': {gone} of {task.size} thresholds became 0 beside much larger ones; give such different "
             "neurons populations of their own, or try split=True",
             PrecisionWarning,
-            stacklevel=3,
+            stacklevel=callers_level(),
         )
     for projection, _ in task.incoming:
         if projection.connectivity.weights.any() and not plan.weights[projection.name].mantissas.any():
@@ -267,5 +267,5 @@ def _warn_of_losses(task: Task, plan: PopulationPlan) -> None:
                 f"projection '{projection.name}': all its weights became 0 beside the threshold or the other weights of "
                 f"'{plan.name}'; give such different inputs populations of their own",
                 PrecisionWarning,
-                stacklevel=3,
+                stacklevel=callers_level(),
             )

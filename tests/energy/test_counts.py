@@ -16,7 +16,7 @@ from .conftest import layered, raster
 
 
 def small_cores(program, recording, size):
-    chip = replace(Chip.load("loihi2"), compartments=size)
+    chip = replace(Chip.load("loihi2"), compartments=size, max_delay=None)
     return nc.place(program.lowered, chip, recording=recording)
 
 

@@ -357,6 +357,7 @@ TAMPERED = {
     "an unhashable key": ((*NODE, "neuron", "fields", "parameters"), {"map": [[["a"], 1]]}, ""),
     "a map that is none": ((*NODE, "neuron", "fields", "parameters"), {"map": [1]}, ""),
     "a wrong parameter name": ((*NODE, "neuron", "fields", "parameters"), {"map": [["tau", 1]]}, ""),
+    "a parameter left out": ((*NODE, "neuron", "fields", "parameters"), {"map": []}, "is missing"),
     "changes of another kind": (("changes",), [1], "int"),
 }  # fmt: skip
 
