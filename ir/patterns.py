@@ -158,6 +158,12 @@ class Drawn(Connectivity):
     exponent: int | None = None
     bias: ClassVar[None] = None  # type: ignore[misc]
 
+    def __post_init__(self) -> None:
+        for name in ("n_pre", "n_post"):
+            size = getattr(self, name)
+            if not isinstance(size, int | np.integer) or isinstance(size, bool) or size < 1:
+                raise ModelError(f"{self.kind}: {name} = {size!r} is not a number of neurons")
+
     @property
     def kind(self) -> str:  # type: ignore[override]
         """The pattern's name."""

@@ -409,3 +409,16 @@ def test_a_pattern_of_more_synapses_than_any_machine_holds(tmp_path):
     for check in (True, False):
         with pytest.raises(FileFormatError, match=r"huge\.neurocomp: projection 'p->p' has more than 68719476736 synapses"):
             nc.load(path, check=check)
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5, "3", True])
+def test_a_pattern_between_no_neurons(size, tmp_path):
+    """Found by fuzzing: no piece of it can be drawn."""
+    net = nc.Network("n", dt=1e-3)
+    net.population("p", nc.LIF(tau=1e-2), 3)
+    net.connect("p", "p", nc.FixedProbability(0.5, weights=1.0), delay=1)
+    parts = members(nc.save(net, tmp_path / "n"))
+    body = json.loads(parts.pop("network").tobytes())
+    value = {"float": size.hex()} if isinstance(size, float) else size
+    set_at(body, ("projections", 0, "fields", "connectivity", "fields", "n_pre"), value)
+    refuse(written(tmp_path / "tampered", json.dumps(body).encode(), parts), "is not a number of neurons")
