@@ -1,0 +1,1 @@
+"""What airspeed velocity (asv) follows from commit to commit; see docs/benchmarks.md."""
