@@ -163,6 +163,8 @@ class Drawn(Connectivity):
             size = getattr(self, name)
             if not isinstance(size, int | np.integer) or isinstance(size, bool) or size < 1:
                 raise ModelError(f"{self.kind}: {name} = {size!r} is not a number of neurons")
+        if not isinstance(self.dt, float) or not 0.0 < self.dt < math.inf:
+            raise ModelError(f"{self.kind}: dt = {self.dt!r} is not a number of seconds")
 
     @property
     def kind(self) -> str:  # type: ignore[override]

@@ -411,14 +411,23 @@ def test_a_pattern_of_more_synapses_than_any_machine_holds(tmp_path):
             nc.load(path, check=check)
 
 
-@pytest.mark.parametrize("size", [0, -1, 1.5, "3", True])
-def test_a_pattern_between_no_neurons(size, tmp_path):
-    """Found by fuzzing: no piece of it can be drawn."""
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        *(("n_pre", x, "is not a number of neurons") for x in (0, -1, 1.5, "3", True)),
+        *(("dt", x, "is not a number of seconds") for x in (0.0, -1.0, float("inf"), float("nan"), "1")),
+    ],
+)
+def test_a_pattern_that_cannot_be_drawn(field, value, words, tmp_path):
+    """Found by fuzzing: no piece of a pattern between no neurons, no delay in steps of no time."""
     net = nc.Network("n", dt=1e-3)
     net.population("p", nc.LIF(tau=1e-2), 3)
-    net.connect("p", "p", nc.FixedProbability(0.5, weights=1.0), delay=1)
+    net.connect("p", "p", nc.FixedProbability(0.5, weights=1.0), delay=nc.Uniform(1e-3, 5e-3))
     parts = members(nc.save(net, tmp_path / "n"))
     body = json.loads(parts.pop("network").tobytes())
-    value = {"float": size.hex()} if isinstance(size, float) else size
-    set_at(body, ("projections", 0, "fields", "connectivity", "fields", "n_pre"), value)
-    refuse(written(tmp_path / "tampered", json.dumps(body).encode(), parts), "is not a number of neurons")
+    set_at(body, ("projections", 0, "fields", "connectivity", "fields", field), stored(value))
+    refuse(written(tmp_path / "tampered", json.dumps(body).encode(), parts), words)
+
+
+def stored(value):
+    return {"float": value.hex()} if isinstance(value, float) else value
