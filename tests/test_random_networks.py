@@ -1,4 +1,4 @@
-"""200 random networks: identical on every backend. `NEUROCOMP_RANDOM_NETWORKS=5000` runs a long campaign."""
+"""200 random networks, the first half on Lava, too: identical everywhere. NEUROCOMP_RANDOM_NETWORKS=5000 is a long campaign."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_cpu_equals_reference(seed, baselines):
 
 
 @pytest.mark.xdist_group("lava")
-@pytest.mark.parametrize("seed", range(COUNT))
+@pytest.mark.parametrize("seed", range(COUNT // 2))  # some seconds each: Lava starts a process for every node and projection
 def test_lava_equals_reference(seed, reference, lava_random_results):
     assert compare(reference(random_case(seed)), lava_random_results(seed)) == []
 
