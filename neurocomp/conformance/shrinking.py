@@ -12,6 +12,7 @@ from neurocomp.ir.errors import UnsupportedError
 
 CURE = "Hypothesis is not installed: pip install 'neurocomp[fuzz]'"
 ATTEMPTS = 20_000  # Hypothesis itself ends after 500 successful steps or five minutes
+ROUNDS = 4  # searches, each from where the last one ended
 
 
 def need_hypothesis() -> None:
@@ -47,8 +48,23 @@ def _drawn(draw: Any, name: str, arithmetic: str | None) -> tuple[Case | None, l
 def shrink(taken: Sequence[int], name: str, arithmetic: str | None, fails: Callable[[Case], bool]) -> tuple[Case, list[int]]:
     """The smallest failing case that Hypothesis finds from one whose draws were `taken`, and its draws.
 
-    The given one enters by Hypothesis's database of earlier failures. Where nothing smaller fails, it is returned itself.
+    Hypothesis may end before it can get no further, so it begins again from where it ended. Where nothing smaller fails, the
+    given case is returned.
     """
+    case, numbers = drawn_case(Draws.listed(taken), name, arithmetic), list(taken)
+    for _ in range(ROUNDS):
+        found = _smaller(numbers, name, arithmetic, fails)
+        if found is None or found[1] == numbers:
+            break
+        case, numbers = found
+    assert case is not None
+    return case, numbers
+
+
+def _smaller(
+    taken: list[int], name: str, arithmetic: str | None, fails: Callable[[Case], bool]
+) -> tuple[Case | None, list[int]] | None:
+    """What one search by Hypothesis makes of a case, which enters by its database of earlier failures."""
     from hypothesis import HealthCheck, Phase, find, settings
     from hypothesis import strategies as st
     from hypothesis.database import InMemoryExampleDatabase, choices_to_bytes
@@ -71,8 +87,6 @@ def shrink(taken: Sequence[int], name: str, arithmetic: str | None, fails: Calla
         suppress_health_check=list(HealthCheck),
     )
     try:
-        case, numbers = find(cases(), lambda x: x[0] is not None and fails(x[0]), settings=how, database_key=name.encode())
+        return find(cases(), lambda x: x[0] is not None and fails(x[0]), settings=how, database_key=name.encode())
     except NoSuchExample:
-        case, numbers = drawn_case(Draws.listed(taken), name, arithmetic), list(taken)
-    assert case is not None
-    return case, numbers
+        return None
