@@ -244,6 +244,8 @@ def check_node(node: Assign | Expr) -> None:
             good = op in ("and", "or")
         case Call(function, args):
             good = function in FUNCTIONS and len(args) == FUNCTIONS[function][0] and isinstance(node.site, int)
+        case _:
+            good = False
     if not good:
         raise EquationError(f"{type(node).__name__} is outside the language of equations: {str(node)[:80]}")
     if not all(isinstance(x, Expr) for x in ((node.value,) if isinstance(node, Assign) else children(node))):

@@ -82,7 +82,7 @@ class _Numbered(Pattern):
 
     def __post_init__(self) -> None:
         _check_weights(self, self.weights)
-        if not isinstance(self.number, int | np.integer) or isinstance(self.number, bool) or self.number < 0:
+        if not _is_whole(self.number, 0):
             raise ModelError(f"{type(self).__name__}: number = {self.number!r} is not a whole number of synapses")
 
 
@@ -161,7 +161,7 @@ class Drawn(Connectivity):
     def __post_init__(self) -> None:
         for name in ("n_pre", "n_post"):
             size = getattr(self, name)
-            if not isinstance(size, int | np.integer) or isinstance(size, bool) or size < 1:
+            if not _is_whole(size, 1):
                 raise ModelError(f"{self.kind}: {name} = {size!r} is not a number of neurons")
         if not isinstance(self.dt, float) or not 0.0 < self.dt < math.inf:
             raise ModelError(f"{self.kind}: dt = {self.dt!r} is not a number of seconds")
@@ -330,6 +330,11 @@ class DrawnDelays:
 
     def __add__(self, steps: int) -> DrawnDelays:
         return replace(self, offset=self.offset + steps)
+
+
+def _is_whole(value: Any, least: int) -> bool:
+    """Whether it is a whole number, and not below `least`."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and int(value) >= least
 
 
 def _check_weights(pattern: Pattern, weights: Any) -> None:

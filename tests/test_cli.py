@@ -11,8 +11,8 @@ from click.testing import CliRunner
 import neurocomp as nc
 from neurocomp.backends import registry
 from neurocomp.backends.reference import ReferenceBackend
+from neurocomp.chunks import run_in_chunks
 from neurocomp.cli import COMMANDS, main
-from neurocomp.cli.chunks import run_in_chunks
 from neurocomp.conform import Difference, TargetReport, compare
 from neurocomp.ir.events import empty
 

@@ -8,16 +8,10 @@ from collections.abc import Iterable, Iterator
 
 from neurocomp.ir.errors import EquationError
 from neurocomp.ir.expressions import (
-    FUNCTIONS,
-    Binary,
-    Call,
-    Compare,
     Expr,
-    Logic,
-    Name,
     Number,
-    Unary,
     check_identifier,
+    check_node,
     children,
 )
 from neurocomp.ir.folding import fold_form
@@ -32,7 +26,6 @@ from neurocomp.ir.program import StepForm
 EXACT = ("-ffp-contract=off", "-fwrapv", "-fno-strict-aliasing", "-std=gnu11", "-Wno-unused-function")
 FAST = ("-O3", "-fno-math-errno", "-fno-trapping-math")  # which change no result
 
-_OPERATORS = {"-", "not", "+", "*", "/", "<<", ">>", ">", ">=", "<", "<=", "==", "!=", "and", "or"}
 _MODULE = '''\
 # Generated from the neuron models' equations by backends/cpu/codegen.py. Do not edit.
 """State updates of neurons, compiled. TABLE: digest of the step form -> capsule of the C function."""
@@ -93,19 +86,9 @@ def check(form: StepForm) -> None:
 
 
 def _check(expr: Expr) -> None:
-    match expr:
-        case Name():
-            known = True
-        case Number(value):
-            known = type(value) in (int, float) and math.isfinite(value)
-        case Unary(op) | Binary(op) | Compare(op) | Logic(op):
-            known = op in _OPERATORS
-        case Call(function, args, site):
-            known = function in FUNCTIONS and FUNCTIONS[function][0] == len(args) and type(site) is int
-        case _:
-            known = False
-    if not known:
-        raise EquationError(f"{expr!r} is not part of the equation language")
+    check_node(expr)
+    if isinstance(expr, Number) and (isinstance(expr.value, bool) or not math.isfinite(expr.value)):
+        raise EquationError(f"{expr!r} cannot be written in C")
     for child in children(expr):
         _check(child)
 

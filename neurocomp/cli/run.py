@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from neurocomp.cli.chunks import run_in_chunks
+from neurocomp.chunks import run_in_chunks
 from neurocomp.cli.common import (
     compiler_options,
     input_options,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import count, islice
 
 from neurocomp.backends import registry
-from neurocomp.cli.chunks import run_in_chunks
+from neurocomp.chunks import run_in_chunks
 from neurocomp.conformance.case import Case
 from neurocomp.conformance.draws import Draws
 from neurocomp.conformance.random_networks import drawn_case

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import neurocomp as nc
-from neurocomp.cli.chunks import join
+from neurocomp.chunks import join
 from neurocomp.conform import compare
 from neurocomp.conformance import random_cases
 from neurocomp.conformance.case import everything
