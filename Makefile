@@ -9,11 +9,12 @@ KERNELS := $(wildcard kernels/*.pyx kernels/*.pxd kernels/*.h) setup.py backends
            $(wildcard ir/neurons/*.py) ir/model.py ir/integrators.py ir/folding.py ir/linear.py ir/expressions.py ir/program.py \
            ir/units.py ir/dimensions.py
 
-.PHONY: help demo test lint sanitize bench install clean
+.PHONY: help demo test coverage lint sanitize bench install clean
 
 help:
 	@echo "make demo     train digits, convert, run on reference, cpu and lava, compare spike by spike"
 	@echo "make test     the whole test suite"
+	@echo "make coverage the whole test suite, and how many of the branches of the Python code it takes"
 	@echo "make lint     ruff and mypy (strict)"
 	@echo "make sanitize the kernels under AddressSanitizer and UndefinedBehaviorSanitizer"
 	@echo "make bench    the benchmarks, each against the reference backend, the machine, or Brian2 where it is installed"
@@ -25,6 +26,15 @@ demo: install
 
 test: install
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+# In all processes (see pyproject.toml). Fails where a test does, or below 92 %, of lines and branches together or of branches alone.
+coverage: install
+	rm -rf build/coverage && mkdir -p build/coverage
+	failed=0; $(BIN)/coverage run -m pytest -n 2 --dist loadgroup || failed=$$?; \
+	$(BIN)/coverage combine -q && $(BIN)/coverage report || failed=$$?; \
+	$(BIN)/coverage json -q -o build/coverage/report.json; \
+	$(BIN)/python -c 'import json, sys; x = json.load(open("build/coverage/report.json"))["totals"]; share = x["percent_branches_covered"]; print("branches alone: %d of %d, %.2f %%" % (x["covered_branches"], x["num_branches"], share)); sys.exit(share < 92)' \
+	    || failed=$$?; exit $$failed
 
 lint: install
 	$(BIN)/ruff check .

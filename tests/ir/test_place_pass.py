@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 import neurocomp as nc
@@ -85,7 +85,9 @@ def count(placement, net):
             lists[core][key] += 0 if is_dense else 1
             synapse = projection.loihi or nc.LoihiSynapse()
             loihi = net.populations[projection.post].neuron.model.arithmetic == "loihi"
-            scale = (synapse.num_weight_bits, synapse.weight_exp, sign_mode(layer.weights, synapse))
+            learns = projection.plasticity is not None and synapse.sign_mode is None
+            mode = "mixed" if learns else sign_mode(layer.weights, synapse)  # Lava's learning weights are of both signs
+            scale = (synapse.num_weight_bits, synapse.weight_exp, mode)
             delay_bits = int(max(projection.max_delay - 1, 0)).bit_length()
             formats[core].add((is_dense, width, delay_bits, scale if loihi else projection.name))
         if is_conv and len(listed):
@@ -159,6 +161,7 @@ TINY = replace(
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example(seed=1031, partitioner="auto", compiled=False, compartments=3)  # weights that learn beside others
 @given(
     seed=st.integers(0, 10_000),
     partitioner=st.sampled_from(["auto", "greedy", "ordered"]),
