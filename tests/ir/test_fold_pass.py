@@ -258,6 +258,19 @@ def test_biases_of_several_projections_add_up_on_the_population():
     assert [change.subject for change in moved] == ["x->q", "x->q#2"]
 
 
+def test_a_population_whose_gain_is_1_keeps_nobody_from_being_folded():
+    net = Network("n", dt=DT, integrator="euler")
+    net.input("x", 2)
+    net.population("one", IF(r=1000.0), 2)  # r dt = 1
+    net.population("p", CubaLIF(tau_syn=5e-3, tau_mem=20e-3), 2)
+    for name in ("one", "p"):
+        net.connect("x", name, Dense(np.ones((2, 2))))
+    folded = Fold()(Discretise()(net))
+    assert folded.projections["x->one"].connectivity.weights.tolist() == [[1.0, 1.0]] * 2
+    assert folded.projections["x->p"].connectivity.weights == pytest.approx(np.full((2, 2), 0.2 * 0.05))
+    assert [(x.subject, x.before) for x in folded.changes if x.by == "fold"] == [("p", "input gain 0.01")]
+
+
 @pytest.mark.parametrize("tau", [1.3e-3, 2e-3, 7e-3, 0.1, 3.0])
 def test_decays_survive_being_stored_as_one_minus_decay(tau):
     neuron = CubaLIF(tau_syn=tau, tau_mem=tau * 1.7)

@@ -1,5 +1,7 @@
 """`grid`: exact sums. Snapping, the proven bound, accumulator widths, and independence of order."""
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,10 +9,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from neurocomp.ir.connectivity import Dense, Sparse
-from neurocomp.ir.errors import CompileError
+from neurocomp.ir.distributions import Uniform
+from neurocomp.ir.errors import CompileError, PrecisionWarning
 from neurocomp.ir.network import Grid, Network
 from neurocomp.ir.neurons import IF, LIF, LoihiLIF
 from neurocomp.ir.passes import Discretise, Retime, SnapToGrid
+from neurocomp.ir.patterns import FixedProbability
 from neurocomp.program import compile as compile_network
 
 DT = 1e-3
@@ -212,3 +216,58 @@ def test_tiny_and_huge_weights(size):
         assert unit <= max(size * 2.0**-22, 2.0**-1000)
         seen.append(v.tobytes())
     assert seen[0] == seen[1]
+
+
+# ------------------------------------------------------------------------------------------------------ what is said of it
+
+
+def lost(weights, **how):
+    """The record and the warning of the weights that became 0."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        net = SnapToGrid(8)(network(weights, **how))
+    changes = [x for x in net.changes if x.by == "grid" and x.after == "0"]
+    return [(x.subject, x.before, x.why) for x in changes], [str(x.message) for x in caught]
+
+
+def test_lost_weights_of_both_signs_are_counted():
+    """8 bits beside 1: half a unit is 2^-7 / 2, and of the four weights that are not 0 two lie below."""
+    records, said = lost([[1.0, -1e-4, 1e-4, 0.0, -0.5]])
+    why = "they are below half a unit of the grid, which 8 bits put at 1/2^7 of the largest weight or bias"
+    assert records == [("x->p", "2 of 4 non-zero weights", why)]
+    assert len(said) == 1
+    assert said[0].startswith(f"projection 'x->p': 2 of 4 non-zero weights became 0: {why}; raise mantissa_bits (up to 31)")
+
+
+def test_only_weights_that_some_bits_would_keep_are_warned_of():
+    assert len(lost([[1.0, -1e-4]])[1]) == 1
+    for tiny in (3e-10, -3e-10):  # below 2^-31 = 4.7e-10
+        records, said = lost([[1.0, tiny]])
+        assert [x[1] for x in records] == ["1 of 2 non-zero weights"]
+        assert said == []
+
+
+def test_drawn_weights_are_snapped_beside_listed_ones():
+    net = Network("n", dt=DT)
+    net.input("x", 40)
+    net.population("p", IF(), 30)
+    net.connect("x", "p", FixedProbability(0.5, weights=Uniform(0.1, 0.9)), delay=1)
+    net.connect("x", "p", Dense(np.full((30, 40), 1 / 3)), delay=1)
+    got = SnapToGrid(8)(Discretise()(net))
+    exponent = got.populations["p"].grid.exponent
+    assert exponent == -7  # 0.9 = 0.9 * 2^0
+    for projection in got.projections.values():
+        mantissas = np.ldexp(projection.connectivity.expand().weights, -exponent)
+        assert mantissas.any()
+        assert np.array_equal(mantissas, np.rint(mantissas))
+    (said,) = [x.after for x in got.changes if x.by == "grid"]
+    assert said == f"multiples of 2^-7, moved by at most {2.0**-8:.3g}"
+
+
+def test_lost_drawn_weights_are_told_by_their_first_piece():
+    net = Network("n", dt=DT)
+    net.input("x", 40)
+    net.population("p", IF(), 30, bias=1e3)
+    net.connect("x", "p", FixedProbability(0.5, weights=Uniform(0.1, 0.9)), delay=1)
+    with pytest.warns(PrecisionWarning, match=r"x->p': (\d+) of the first \1 non-zero weights became 0"):
+        SnapToGrid(8)(Discretise()(net))

@@ -125,6 +125,11 @@ def test_splitting_gives_weak_targets_their_own_exponent(net_of, folded, plan, t
 # -------------------------------------------------------------------------------------------------------- scale and proof
 
 
+def test_weights_of_one_octave_stay_one_projection(net_of, folded):
+    projection = folded(net_of(unit_if(), np.array([[1.0, 0.6], [0.7, -0.9]]))).projections["x->p"]
+    assert split_by_target(projection) == [projection]
+
+
 def test_bias_mantissas():
     mant, exp = mantissa(np.array([0.0, 4095.0, 4096.0, -4095.4, 524160.0, -3.0]))
     assert list(zip(mant.tolist(), exp.tolist(), strict=True)) == [(0, 0), (4095, 0), (2048, 1), (-4095, 0), (4095, 7), (-3, 0)]
