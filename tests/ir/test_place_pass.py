@@ -234,6 +234,23 @@ def test_without_metis_it_is_greedy_and_metis_says_what_to_install(monkeypatch, 
         place(clustered, LOIHI1, partitioner="metis")
 
 
+def test_a_grouping_whose_cores_have_too_many_targets_leaves_the_fill(monkeypatch, chip, clustered):
+    small, settled, asked = chip(compartments=75, cores=16), place_module._settled, []
+
+    def only_the_fill(demand, groups, chips):
+        asked.append(groups)
+        if len(asked) > 1:
+            raise PlacementError("a0", "out_axons", 2, 1, "its neurons send to too many cores")
+        return settled(demand, groups, chips)
+
+    fill = place(clustered, small, partitioner="ordered")
+    monkeypatch.setattr(place_module, "_settled", only_the_fill)
+    placement = place(clustered, small, partitioner="greedy")
+    assert len(asked) == 2
+    assert placement.partitioner == "ordered"
+    assert placement.slices == fill.slices
+
+
 def test_the_same_call_gives_the_same_placement(chip, clustered):
     net, small = clustered, chip(compartments=70)
     first, second = (place(net, small, seed=3).to_dict() for _ in range(2))
