@@ -21,6 +21,7 @@ from neurocomp.ir import expressions as ex
 from neurocomp.ir.convolution import AvgPool2d, Conv1d, Conv2d, SumPool2d
 from neurocomp.ir.distributions import Normal, Uniform
 from neurocomp.ir.errors import FileFormatError
+from neurocomp.ir.field_types import check_fields
 from neurocomp.ir.files import whole_file
 from neurocomp.ir.model import Neuron, NeuronModel
 from neurocomp.ir.network import Change, Grid, Input, LoihiSynapse, Network, Population, Projection
@@ -216,6 +217,7 @@ class _Reader:
                 return _CONNECTIVITY[kind][1]({key: self._decode(item) for key, item in items.items()})
             case {"type": str(name), "fields": dict(items)}:
                 made = _DATACLASSES[name](**{key: self._decode(item) for key, item in items.items()})
+                check_fields(made)
                 _check_program(made)
                 return made
             case {"array": int(index)}:
