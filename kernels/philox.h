@@ -256,6 +256,19 @@ NC_INLINE void nc_poisson_block(
     for (ptrdiff_t j = 0; j < n; j++) out[j] = (double)(int32_t)counts[skip + j];
 }
 
+/* Put the count in place of each NC_UNSURE; few are, so signs are looked at 64 at a time */
+NC_INLINE void nc_poisson_settle(
+    ptrdiff_t n, uint64_t key, int64_t step, int64_t first, int32_t site, double mean, double *out
+) {
+    for (ptrdiff_t at = 0; at < n; at += 64) {
+        const ptrdiff_t size = n - at < 64 ? n - at : 64;
+        int64_t signs = 0;
+        for (ptrdiff_t j = at; j < at + size; j++) signs |= nc_bits(out[j]);
+        for (ptrdiff_t j = at; signs < 0 && j < at + size; j++)
+            if (out[j] == NC_UNSURE) out[j] = nc_poisson(key, step, first + j, site, mean);
+    }
+}
+
 /* out[j] = nc_poisson(key, step, first + j, site, mean) for n neurons. kept: sums of an earlier call */
 NC_INLINE void nc_poisson_same(
     ptrdiff_t n, uint64_t key, int64_t step, int64_t first, int32_t site, double mean, double *out, nc_counts *kept
@@ -272,8 +285,7 @@ NC_INLINE void nc_poisson_same(
         at += size;
     }
     for (int j = 0; j < NC_BLOCK; j++) unsure |= seen[j];
-    for (ptrdiff_t j = 0; unsure < 0 && j < n; j++)
-        if (out[j] == NC_UNSURE) out[j] = nc_poisson(key, step, first + j, site, mean);
+    if (unsure < 0) nc_poisson_settle(n, key, step, first, site, mean, out);
 }
 
 /* out[j] = nc_poisson(key, step, first + j, site, mean[j]) for n neurons, in vector code where means are below NC_INVERSION;
