@@ -230,43 +230,27 @@ NC_INLINE void nc_poisson_coarse(uint64_t key, int64_t step, int64_t first, int3
         for (int k = 0; k < 2; k++) nc_quarters(halves[k][i], coarse + 8 * i + 4 * k);
 }
 
-#define NC_UNSURE (-1) /* of a count: the coarse bits are those of a sum, and the fine ones decide; one neuron in some thousand */
-
-/* Counts of one mean below NC_INVERSION, for NC_BLOCK neurons of which the first `n` from `skip` on are wanted. `seen` gathers
- * the bits of all counts: negative where one was unsure. */
+/* Counts of one mean below NC_INVERSION, for NC_BLOCK neurons of which the first `n` from `skip` on are wanted. A neuron whose coarse
+ * bits are those of a sum needs its fine ones: one in some thousand. */
 NC_INLINE void nc_poisson_block(
-    ptrdiff_t skip, ptrdiff_t n, uint64_t key, int64_t step, int64_t first, int32_t site, const nc_counts *kept, double *out,
-    int16_t *seen
+    ptrdiff_t skip, ptrdiff_t n, uint64_t key, int64_t step, int64_t first, int32_t site, const nc_counts *kept, double *out
 ) {
-    uint16_t coarse[NC_BLOCK] NC_ALIGNED, reached[NC_BLOCK] NC_ALIGNED;
-    int16_t counts[NC_BLOCK] NC_ALIGNED = {0};
-    for (int j = 0; j < NC_BLOCK; j++) reached[j] = UINT16_MAX; /* the last of all sums: other bits have not reached it */
+    uint16_t coarse[NC_BLOCK] NC_ALIGNED, counts[NC_BLOCK] NC_ALIGNED = {0}, above[NC_BLOCK] NC_ALIGNED;
+    for (int j = 0; j < NC_BLOCK; j++) above[j] = UINT16_MAX;
     nc_poisson_coarse(key, step, first, site, coarse);
     for (int k = 0; k < kept->many; k++) {
         const uint16_t sum = kept->sums[k];
         for (int j = 0; j < NC_BLOCK; j++) {
-            counts[j] = coarse[j] >= sum ? (int16_t)(counts[j] + 1) : counts[j];
-            reached[j] = coarse[j] >= sum ? sum : reached[j];
+            const uint16_t by = (uint16_t)(coarse[j] - sum); /* modulo 2^16: 0 if equal */
+            counts[j] = coarse[j] > sum ? (uint16_t)(counts[j] + 1) : counts[j];
+            above[j] = above[j] < by ? above[j] : by;
         }
     }
-    for (int j = 0; j < NC_BLOCK; j++) {
-        counts[j] = coarse[j] == reached[j] ? NC_UNSURE : counts[j];
-        seen[j] |= counts[j];
-    }
+    uint16_t least = UINT16_MAX;
+    for (int j = 0; j < NC_BLOCK; j++) least = least < above[j] ? least : above[j];
     for (ptrdiff_t j = 0; j < n; j++) out[j] = (double)(int32_t)counts[skip + j];
-}
-
-/* Put the count in place of each NC_UNSURE; few are, so signs are looked at 64 at a time */
-NC_INLINE void nc_poisson_settle(
-    ptrdiff_t n, uint64_t key, int64_t step, int64_t first, int32_t site, double mean, double *out
-) {
-    for (ptrdiff_t at = 0; at < n; at += 64) {
-        const ptrdiff_t size = n - at < 64 ? n - at : 64;
-        int64_t signs = 0;
-        for (ptrdiff_t j = at; j < at + size; j++) signs |= nc_bits(out[j]);
-        for (ptrdiff_t j = at; signs < 0 && j < at + size; j++)
-            if (out[j] == NC_UNSURE) out[j] = nc_poisson(key, step, first + j, site, mean);
-    }
+    for (ptrdiff_t j = 0; least == 0 && j < n; j++)
+        if (above[skip + j] == 0) out[j] = nc_poisson(key, step, first + skip + j, site, kept->mean);
 }
 
 /* out[j] = nc_poisson(key, step, first + j, site, mean) for n neurons. kept: sums of an earlier call */
@@ -277,15 +261,12 @@ NC_INLINE void nc_poisson_same(
         for (ptrdiff_t j = 0; j < n; j++) out[j] = nc_poisson(key, step, first + j, site, mean);
         return;
     }
-    int16_t seen[NC_BLOCK] NC_ALIGNED = {0}, unsure = 0;
     nc_poisson_sums(kept, mean);
     for (ptrdiff_t at = 0; at < n;) {
         const ptrdiff_t skip = (first + at) & 7, room = NC_BLOCK - skip, size = n - at < room ? n - at : room;
-        nc_poisson_block(skip, size, key, step, first + at - skip, site, kept, out + at, seen);
+        nc_poisson_block(skip, size, key, step, first + at - skip, site, kept, out + at);
         at += size;
     }
-    for (int j = 0; j < NC_BLOCK; j++) unsure |= seen[j];
-    if (unsure < 0) nc_poisson_settle(n, key, step, first, site, mean, out);
 }
 
 /* out[j] = nc_poisson(key, step, first + j, site, mean[j]) for n neurons, in vector code where means are below NC_INVERSION;
