@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -115,6 +116,9 @@ def load(path: str | os.PathLike[str], check: bool = True) -> Network:
         with np.load(path, allow_pickle=False) as archive:
             if "network" not in archive.files:
                 raise FileFormatError(source, "is a NumPy archive, but not a network (it has no member 'network')")
+            for member in archive.zip.infolist():  # as a small file could ask for any memory
+                if member.compress_type != zipfile.ZIP_STORED:
+                    raise FileFormatError(source, f"its member '{member.filename}' is compressed; in network files none is")
             text = archive["network"].tobytes()
             arrays = {name: archive[name] for name in archive.files if name != "network"}
             if not all(isinstance(array, np.ndarray) for array in arrays.values()):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from neurocomp.arrivals import Arrival, arrivals, described, plain
-from neurocomp.backends import registry
+from neurocomp.backends import memory, registry
 from neurocomp.differences import COUNTERS, Difference, StateAt, compare
 from neurocomp.ir.errors import InputError, UnsupportedError
 from neurocomp.ir.network import Network
@@ -175,6 +175,7 @@ def conform(
     if states:
         lowered = next(iter(compiled.programs.values())).lowered  # quantised neurons have other states than the written ones
         record += [f"{name}.{state}" for name, p in lowered.populations.items() for state in p.neuron.model.state]
+    _check_memory(compiled, steps, record, len(samples))
     order = causal_order(net)
     baseline: list[Recording] = []
     tracer = _Tracer(compiled, samples, steps)
@@ -203,6 +204,14 @@ def conform(
 
 
 # -------------------------------------------------------------------------------------------------------------- inside
+
+
+def _check_memory(compiled: _Compiled, steps: int, record: list[str], samples: int) -> None:
+    """Refuse traces that do not fit into memory: those of the first target and of the one compared with it, of all samples."""
+    program = next(iter(compiled.programs.values()))
+    _, steps, what = program.prepare({}, steps, record)
+    runs = samples * min(2, len(compiled.programs))
+    memory.check_record(program.lowered, what, steps, runs, "compare spikes only (states=False), or fewer steps or samples")
 
 
 def _with_weights(program: Program, recording: Recording) -> Recording:

@@ -281,6 +281,15 @@ def test_an_array_header_that_claims_the_whole_memory(good, tmp_path):
     refuse(path)
 
 
+def test_a_small_file_of_large_arrays_is_refused_unread(good, tmp_path):
+    parts = members(good)
+    path = tmp_path / "bomb.neurocomp"
+    with open(path, "wb") as stream:
+        np.savez_compressed(stream, **{**parts, "a0": np.zeros(2**25)})
+    assert path.stat().st_size < 2**20
+    refuse(path, "is compressed; in network files none is")
+
+
 def test_an_encrypted_member_and_an_unknown_compression(good, tmp_path):
     whole = bytearray(good.read_bytes())
     central = whole.rfind(b"PK\x01\x02")
