@@ -103,8 +103,3 @@ class StepProgram:
     def start_constants(self) -> set[str]:
         """The constants that `start` needs, besides those of the form."""
         return {name for expr in self.start.values() for name in names(expr)}
-
-    @property
-    def spikes(self) -> bool:
-        """Whether the population can spike at all (integrators such as LI cannot)."""
-        return self.form.spike is not None
