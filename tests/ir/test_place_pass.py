@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 import neurocomp as nc
@@ -85,7 +85,10 @@ def count(placement, net):
             lists[core][key] += 0 if is_dense else 1
             synapse = projection.loihi or nc.LoihiSynapse()
             loihi = net.populations[projection.post].neuron.model.arithmetic == "loihi"
-            scale = (synapse.num_weight_bits, synapse.weight_exp, sign_mode(layer.weights, synapse))
+            mode = (
+                "mixed" if projection.plasticity is not None else sign_mode(layer.weights, synapse)
+            )  # learning may change signs
+            scale = (synapse.num_weight_bits, synapse.weight_exp, mode)
             delay_bits = int(max(projection.max_delay - 1, 0)).bit_length()
             formats[core].add((is_dense, width, delay_bits, scale if loihi else projection.name))
         if is_conv and len(listed):
@@ -165,6 +168,7 @@ TINY = replace(
     compiled=st.booleans(),
     compartments=st.integers(2, 12),
 )
+@example(seed=1031, partitioner="auto", compiled=False, compartments=3)  # a learning projection of one sign beside a mixed one
 def test_random_networks_against_brute_force(seed, partitioner, compiled, compartments):
     case = random_case(seed)
     program = nc.compile(case.network, "reference", **case.options)
