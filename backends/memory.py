@@ -87,7 +87,10 @@ def _of_projection(projection: Projection, target: str) -> int:
     return connectivity.weights.size * (dense if isinstance(connectivity, Dense) else listed)
 
 
-def check_record(net: Network, record: Record, steps: int, runs: int = 1) -> None:
+FEWER = "record fewer states, every n-th step only (every=n), or fewer steps at a time (resume=True)"
+
+
+def check_record(net: Network, record: Record, steps: int, runs: int = 1, cure: str = FEWER) -> None:
     """Refuse recordings of states that do not fit into memory. runs: that are kept together."""
     values = {}
     for name, state in record.states:
@@ -98,5 +101,5 @@ def check_record(net: Network, record: Record, steps: int, runs: int = 1) -> Non
     need(
         f"recording {', '.join(values)} over {steps} steps{of_runs}",
         8 * sum(values.values()),
-        "record fewer states, every n-th step only (every=n), or fewer steps at a time (resume=True)",
+        cure,
     )

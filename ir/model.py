@@ -376,7 +376,7 @@ def refractory(model: NeuronModel) -> NeuronModel:
         raise ModelError(f"{model.name} takes no t_ref: it {has}")
     hold = [f"held_{x} = {x}" for x in model.refractory]
     keep = [f"{x} = where(waits > 0.0, held_{x}, {x})" for x in model.refractory]
-    count = ["waits = refractory", "refractory = max(refractory - 1.0, 0.0)"]
+    count = ["waits = refractory", "refractory = where(waits > 0.0, refractory - 1.0, refractory)"]
     return replace(
         model,
         name=f"Refractory{model.name}",

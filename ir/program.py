@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from neurocomp.ir.expressions import Assign, Expr, draws, names
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 Arithmetic = Literal["float", "loihi"]
 TIME = "t"  # the name of the time in equations
@@ -104,8 +103,3 @@ class StepProgram:
     def start_constants(self) -> set[str]:
         """The constants that `start` needs, besides those of the form."""
         return {name for expr in self.start.values() for name in names(expr)}
-
-    @property
-    def spikes(self) -> bool:
-        """Whether the population can spike at all (integrators such as LI cannot)."""
-        return self.form.spike is not None

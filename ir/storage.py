@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from neurocomp.ir import expressions as ex
 from neurocomp.ir.convolution import AvgPool2d, Conv1d, Conv2d, SumPool2d
 from neurocomp.ir.distributions import Normal, Uniform
 from neurocomp.ir.errors import FileFormatError
+from neurocomp.ir.field_types import check_fields
 from neurocomp.ir.files import whole_file
 from neurocomp.ir.model import Neuron, NeuronModel
 from neurocomp.ir.network import Change, Grid, Input, LoihiSynapse, Network, Population, Projection
@@ -114,6 +116,9 @@ def load(path: str | os.PathLike[str], check: bool = True) -> Network:
         with np.load(path, allow_pickle=False) as archive:
             if "network" not in archive.files:
                 raise FileFormatError(source, "is a NumPy archive, but not a network (it has no member 'network')")
+            for member in archive.zip.infolist():  # as a small file could ask for any memory
+                if member.compress_type != zipfile.ZIP_STORED:
+                    raise FileFormatError(source, f"its member '{member.filename}' is compressed; in network files none is")
             text = archive["network"].tobytes()
             arrays = {name: archive[name] for name in archive.files if name != "network"}
             if not all(isinstance(array, np.ndarray) for array in arrays.values()):
@@ -216,6 +221,7 @@ class _Reader:
                 return _CONNECTIVITY[kind][1]({key: self._decode(item) for key, item in items.items()})
             case {"type": str(name), "fields": dict(items)}:
                 made = _DATACLASSES[name](**{key: self._decode(item) for key, item in items.items()})
+                check_fields(made)
                 _check_program(made)
                 return made
             case {"array": int(index)}:

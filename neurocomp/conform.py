@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from neurocomp.arrivals import Arrival, arrivals, described, plain
-from neurocomp.backends import registry
+from neurocomp.backends import memory, registry
 from neurocomp.differences import COUNTERS, Difference, StateAt, compare
 from neurocomp.ir.errors import InputError, UnsupportedError
 from neurocomp.ir.network import Network
 from neurocomp.ir.passes import Quantise
 from neurocomp.pass_trace import PassEffect, PassTrace, causal_order
-from neurocomp.program import Inputs, Program
+from neurocomp.program import Inputs, Program, steps_of
 from neurocomp.program import compile as compile_network
 from neurocomp.recording import Recording
 
@@ -132,7 +132,7 @@ class ConformanceReport:
 def conform(
     net: Network,
     inputs: Inputs | Sequence[Inputs],
-    steps: int,
+    steps: int | None = None,
     targets: Sequence[str] | None = None,
     *,
     missing: Literal["raise", "skip"] | None = None,
@@ -146,7 +146,8 @@ def conform(
 ) -> ConformanceReport:
     """Run the same inputs on every target and compare spikes, state traces and event counters with the first target.
 
-    inputs: as for `Program.run`, or a list of such (samples, each from the initial state). targets: None takes every
+    inputs: as for `Program.run`, or a list of such (samples, each from the initial state). steps: None takes the longest
+    raster. targets: None takes every
     registered backend and lists those that cannot run the network as skipped; a target named here must run, or its
     `UnsupportedError` is raised, unless missing="skip" asks for skipping. states: also compare the trace of every state
     variable (8 bytes per neuron, state and step, on each target). options: backend options, each given to the targets that
@@ -159,6 +160,7 @@ def conform(
     samples = [inputs] if isinstance(inputs, Mapping) else list(inputs)
     if not samples:
         raise InputError("conform needs at least one sample; inputs is an empty list")
+    steps = steps_of(samples, steps)
     wanted = list(dict.fromkeys(targets if targets is not None else sorted(registry.names(), key=lambda x: x != "reference")))
     if not wanted:
         raise InputError(f"conform needs at least one target; there is {', '.join(registry.names())}")
@@ -175,6 +177,7 @@ def conform(
     if states:
         lowered = next(iter(compiled.programs.values())).lowered  # quantised neurons have other states than the written ones
         record += [f"{name}.{state}" for name, p in lowered.populations.items() for state in p.neuron.model.state]
+    _check_memory(compiled, steps, record, len(samples))
     order = causal_order(net)
     baseline: list[Recording] = []
     tracer = _Tracer(compiled, samples, steps)
@@ -203,6 +206,14 @@ def conform(
 
 
 # -------------------------------------------------------------------------------------------------------------- inside
+
+
+def _check_memory(compiled: _Compiled, steps: int, record: list[str], samples: int) -> None:
+    """Refuse traces that do not fit into memory: those of the first target and of the one compared with it, of all samples."""
+    program = next(iter(compiled.programs.values()))
+    _, steps, what = program.prepare({}, steps, record)
+    runs = samples * min(2, len(compiled.programs))
+    memory.check_record(program.lowered, what, steps, runs, "compare spikes only (states=False), or fewer steps or samples")
 
 
 def _with_weights(program: Program, recording: Recording) -> Recording:

@@ -147,26 +147,27 @@ class Program:
         start: int = 0,
     ) -> tuple[dict[str, Events], int, base.Record]:
         """Check the arguments of `run` and give them in the backends' form, without running. start: steps since the reset."""
-        _check_mapping(inputs)
-        steps = _steps(inputs, steps)
+        steps = steps_of([inputs], steps)
         return self._events(inputs, steps, start), steps, self._record(record, every)
 
     def run_batch(
-        self, samples: Sequence[Inputs], steps: int, record: Iterable[str] = ("spikes",), *, every: int = 1
+        self, samples: Sequence[Inputs], steps: int | None = None, record: Iterable[str] = ("spikes",), *, every: int = 1
     ) -> list[Recording]:
         """Run every sample from the initial state; one `Recording` each. Backends may run several at once.
 
-        Samples differ only in their inputs: random numbers are the same in each.
+        steps: of every sample; None takes the longest raster of all. Samples differ only in their inputs: random numbers are
+        the same in each.
         """
-        what, steps = self._record(record, every), _steps({}, steps)
+        what = self._record(record, every)
         if isinstance(samples, Mapping | np.ndarray):
             raise InputError("run_batch takes a list of samples, each what `run` takes: [{'x': raster}, {'x': raster}, ...]")
-        for inputs in samples:
-            _check_mapping(inputs)
+        if not samples:
+            return []
+        steps = steps_of(samples, steps)
         memory.check_record(self.lowered, what, steps, len(samples))
         events = [self._events(inputs, steps) for inputs in samples]
         results = self._executable.run_batch(events, steps, what)
-        self._now = steps if results else 0
+        self._now = steps
         return [from_result(result, steps, self.network.dt, every) for result in results]
 
     def step(self, inputs: Mapping[str, Any] | None = None) -> dict[str, NDArray[np.int64]]:
@@ -326,9 +327,17 @@ def _check_mapping(inputs: Any) -> None:
         raise InputError(f"inputs are given by name, such as {{'x': raster}}, not as {type(inputs).__name__}")
 
 
-def _steps(inputs: Inputs, steps: int | None) -> int:
+def steps_of(samples: Sequence[Inputs], steps: int | None) -> int:
+    """The number of steps, checked as the samples are; None takes that of the longest raster. Raises `InputError`."""
+    for inputs in samples:
+        _check_mapping(inputs)
     if steps is None:
-        lengths = [x.steps if isinstance(x, Events) else len(x) for x in inputs.values() if not isinstance(x, (tuple, Mapping))]
+        lengths = [
+            x.steps if isinstance(x, Events) else len(x)
+            for inputs in samples
+            for x in inputs.values()
+            if not isinstance(x, (tuple, Mapping))
+        ]
         if not lengths:
             raise InputError("steps is needed: event lists do not say how long the run is")
         steps = max(lengths)

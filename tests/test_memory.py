@@ -50,6 +50,14 @@ def test_recordings_that_cannot_be_kept_are_refused_before_the_run():
     assert len(program.run({}, 10**4, ["p.v"], every=1000)["p.v"]) == 10
 
 
+def test_traces_to_compare_are_refused_before_the_first_target_runs(monkeypatch):
+    monkeypatch.setattr(memory, "available", lambda: 10**9)
+    words = r"recording p\.v over 100000 steps in 2 runs would take 1\.5 GiB, but .*; compare spikes only \(states=False\)"
+    with pytest.raises(MemoryNeedError, match=words):
+        nc.conform(population(), {}, 100_000, ["reference", "cpu"])
+    assert nc.conform(population(), {}, 100, ["reference", "cpu"]).identical
+
+
 def test_the_dense_rasters_of_the_reference():
     program = nc.compile(population(), "reference")
     with pytest.raises(MemoryNeedError, match=r"1000000000 steps with dense rasters of spikes .* use target='cpu'"):

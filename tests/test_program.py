@@ -222,3 +222,19 @@ def test_no_backend_is_imported_before_it_is_asked_for():
     code = "import sys, neurocomp; print([m for m in sys.modules if m.split('.')[0] in ('lava', 'sklearn', 'matplotlib')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_steps_are_those_of_the_longest_raster_of_all_samples():
+    net = nc.Network("n", dt=1e-3)
+    net.input("x", 2)
+    net.population("h", nc.LIF(tau=1e-2, v_threshold=0.5), 2)
+    net.connect("x", "h", nc.OneToOne(2.0))
+    samples = [{"x": np.ones((steps, 2))} for steps in (3, 7, 5)]
+    program = nc.compile(net, "cpu")
+    assert [x.steps for x in program.run_batch(samples)] == [7, 7, 7]
+    assert program.run_batch([]) == []
+    assert nc.conform(net, samples, targets=["reference", "cpu"]).steps == 7
+    with pytest.raises(nc.errors.InputError, match="steps is needed"):
+        program.run_batch([{"x": ([0, 1], [0, 1])}])
+    with pytest.raises(nc.errors.InputError, match="given by name"):
+        nc.conform(net, [np.ones((3, 2))], targets=["reference", "cpu"])

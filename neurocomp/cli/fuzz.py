@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from pathlib import Path
 
 import click
@@ -13,7 +14,7 @@ from neurocomp.conformance.fuzzing import Mismatch, Tally, campaign, seeds_from
 from neurocomp.conformance.runs import Target
 from neurocomp.conformance.shrinking import need_hypothesis
 from neurocomp.conformance.storage import save_case
-from neurocomp.ir.errors import InputError
+from neurocomp.ir.errors import InputError, NotANumberWarning, PrecisionWarning
 
 DIFFERENT = 1
 LINE = 60.0  # seconds
@@ -93,7 +94,12 @@ def command(
                 click.echo(now.text, err=True)
 
         until = time.monotonic() + limit * 60
-        campaign(seeds_from(seed, networks), chosen, tally, arithmetic=arithmetic, until=until, shrinking=shrink, report=report)
+        with warnings.catch_warnings():
+            for what in (PrecisionWarning, NotANumberWarning):  # random numbers earn them all the time
+                warnings.simplefilter("ignore", what)
+            campaign(
+                seeds_from(seed, networks), chosen, tally, arithmetic=arithmetic, until=until, shrinking=shrink, report=report
+            )
     for mismatch in tally.mismatches:
         click.echo(_described(mismatch))
         if folder is not None:

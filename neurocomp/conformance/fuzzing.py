@@ -23,7 +23,7 @@ SHRUNK = 10  # mismatches of a campaign that are made small; it may take minutes
 
 
 @dataclass(frozen=True)
-class Drawn:
+class RandomCase:
     """A random case, and the numbers it was made from."""
 
     case: Case
@@ -92,11 +92,11 @@ def replay(taken: Sequence[int], name: str = "replayed", arithmetic: str | None 
     return case
 
 
-def drawn(seed: int, arithmetic: str | None = None) -> Drawn | None:
+def drawn(seed: int, arithmetic: str | None = None) -> RandomCase | None:
     """The random case of a seed; None where it makes none."""
     draws = Draws.seeded(seed)
     case = drawn_case(draws, f"random-{seed}", arithmetic)
-    return None if case is None else Drawn(case, draws.taken)
+    return None if case is None else RandomCase(case, draws.taken)
 
 
 def differing(base: Baseline, target: Target, result: Recording | Exception) -> str:
@@ -153,7 +153,9 @@ def campaign(
     return tally
 
 
-def _compare(made: Sequence[Drawn], targets: Sequence[Target], tally: Tally, arithmetic: str | None, shrinking: bool) -> None:
+def _compare(
+    made: Sequence[RandomCase], targets: Sequence[Target], tally: Tally, arithmetic: str | None, shrinking: bool
+) -> None:
     bases = [baseline(x.case) for x in made]
     failed: set[int] = set()
     for target in targets:
@@ -193,7 +195,7 @@ def _fails(case: Case, target: Target, where: str) -> str:
         return ""
 
 
-def _smaller(found: Drawn, target: Target, where: str, what: str, arithmetic: str | None, shrinking: bool) -> Mismatch:
+def _smaller(found: RandomCase, target: Target, where: str, what: str, arithmetic: str | None, shrinking: bool) -> Mismatch:
     case, taken = found.case, found.taken
     if shrinking:
         case, taken = shrink(taken, case.name, arithmetic, lambda x: bool(_fails(x, target, where)))

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections import Counter
 from dataclasses import replace
 
@@ -253,6 +254,12 @@ def test_the_command_counts(tmp_path):
     assert output.startswith("8 networks, ")
     assert ": 0 mismatches; " in output
     assert not (tmp_path / "none").exists()
+
+
+def test_the_command_is_silent_about_what_random_numbers_lose(recwarn):
+    warnings.simplefilter("always")
+    fuzz("--networks", 6, "--seed", 500_000)
+    assert not [str(x.message) for x in recwarn if issubclass(x.category, UserWarning)]
 
 
 def test_the_command_prints_python_and_keeps_files(broken, tmp_path):

@@ -281,6 +281,15 @@ def test_an_array_header_that_claims_the_whole_memory(good, tmp_path):
     refuse(path)
 
 
+def test_a_small_file_of_large_arrays_is_refused_unread(good, tmp_path):
+    parts = members(good)
+    path = tmp_path / "bomb.neurocomp"
+    with open(path, "wb") as stream:
+        np.savez_compressed(stream, **{**parts, "a0": np.zeros(2**25)})
+    assert path.stat().st_size < 2**20
+    refuse(path, "is compressed; in network files none is")
+
+
 def test_an_encrypted_member_and_an_unknown_compression(good, tmp_path):
     whole = bytearray(good.read_bytes())
     central = whole.rfind(b"PK\x01\x02")
@@ -334,7 +343,10 @@ TAMPERED = {
     "an unknown field": ((*NODE, "extra"), 1, ""),
     "a node twice": ((*NODE, "name"), "x", "two nodes named 'x'"),
     "a bad shape": ((*NODE, "shape"), {"tuple": ["a"]}, ""),
-    "a shape of text": ((*NODE, "shape"), "abc", ""),
+    "a shape of text": ((*NODE, "shape"), "abc", "Population.shape is 'abc', a str"),
+    "a shape of arrays": ((*NODE, "shape"), {"tuple": [{"array": 0}, 2**62]}, "Population.shape"),
+    "a shape whose product repeats a tuple": ((*NODE, "shape"), {"tuple": [{"tuple": [1]}, 2**40]}, "Population.shape"),
+    "a lag that is true": ((*NODE, "lag"), True, "Population.lag"),
     "a missing array": ((*EDGE, "connectivity", "fields", "weights"), {"array": 10**6}, ""),
     "a negative array": ((*EDGE, "connectivity", "fields", "weights"), {"array": -1}, ""),
     "weights as text": ((*EDGE, "connectivity", "fields", "weights"), "abc", ""),

@@ -168,6 +168,7 @@ TINY = replace(
     compiled=st.booleans(),
     compartments=st.integers(2, 12),
 )
+@example(seed=1031, partitioner="auto", compiled=False, compartments=3)  # a learning projection of one sign beside a mixed one
 def test_random_networks_against_brute_force(seed, partitioner, compiled, compartments):
     case = random_case(seed)
     program = nc.compile(case.network, "reference", **case.options)
