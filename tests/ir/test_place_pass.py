@@ -161,7 +161,6 @@ TINY = replace(
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@example(seed=1031, partitioner="auto", compiled=False, compartments=3)  # weights that learn beside others
 @given(
     seed=st.integers(0, 10_000),
     partitioner=st.sampled_from(["auto", "greedy", "ordered"]),

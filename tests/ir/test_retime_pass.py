@@ -12,6 +12,7 @@ from neurocomp.ir.errors import RetimeError
 from neurocomp.ir.network import Network
 from neurocomp.ir.neurons import LIF, CubaLIF, LoihiLIF
 from neurocomp.ir.passes import Discretise, Fold, LoihiWeights, Retime, SnapToGrid
+from neurocomp.ir.plasticity import RewardSTDP
 from neurocomp.ir.printers.numpy import numpy_step
 from neurocomp.program import compile as compile_network
 
@@ -299,3 +300,19 @@ def test_random_cycles_are_either_retimed_or_explained_truly(seed):
             assert p.delay == net.projections[name].delay + retimed.nodes[p.post].lag - retimed.nodes[p.pre].lag
         return
     pytest.fail("the cures never ended")
+
+
+# ------------------------------------------------------------------------------------------------------------------- rewards
+
+
+def test_a_reward_is_a_hop_and_arrives_with_the_lag_of_its_target():
+    """p3 has lag 3, so what it rewards within a step has lag 4, although its spikes come straight from x."""
+    net = chain(0, 0, 0)
+    net.population("y", LIF(tau=1e-2), 1)
+    rule = RewardSTDP(reward="p3", reward_delay=0)
+    net.connect("x", "y", Dense([[1.0]]), delay=1, plasticity=rule)
+    retimed = Retime()(net)
+    assert retimed.nodes["y"].lag == 4
+    assert retimed.projections["x->y"].delay == 5
+    assert retimed.projections["x->y"].plasticity.reward_delay == 1
+    assert net.projections["x->y"].plasticity.reward_delay == 0
