@@ -158,6 +158,11 @@ def needs(net: Network) -> Needs:
     return result
 
 
+def support(backend: Backend, feature: str) -> Support:
+    """What a backend says of one of `FEATURES`; of what it does not declare, that it lacks it."""
+    return backend.features.get(feature, Support(False, "it does not declare this feature"))
+
+
 def check(backend: Backend, net: Network, options: Mapping[str, Any]) -> None:
     """Raise `UnsupportedError` with every reason why the backend cannot run this network, before anything is lowered."""
     reasons = []
@@ -165,9 +170,9 @@ def check(backend: Backend, net: Network, options: Mapping[str, Any]) -> None:
     if not state.ok:
         reasons.append(state.reason)
     for feature, subject in needs(net).found.items():
-        support = backend.features.get(feature, Support(False, "it does not declare this feature"))
-        if not support.ok:
-            reasons.append(f"{subject} needs {FEATURES[feature]}: {support.reason}")
+        declared = support(backend, feature)
+        if not declared.ok:
+            reasons.append(f"{subject} needs {FEATURES[feature]}: {declared.reason}")
     for name in options:
         if name not in backend.options:
             known = "; ".join(f"{key}: {text}" for key, text in backend.options.items()) or "none"

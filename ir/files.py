@@ -12,11 +12,22 @@ from typing import BinaryIO
 
 @contextmanager
 def whole_file(target: Path) -> Iterator[BinaryIO]:
-    """A stream into a file beside `target`, which takes its place when the block ends without an exception, else goes."""
+    """A stream into a file beside `target`, which takes its place when the block ends without an exception, else goes.
+
+    An `OSError` names `target`: what fails while a stream is written names no file at all.
+    """
     partial = target.with_name(f"{target.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
     try:
         with open(partial, "wb") as stream:
             yield stream
         os.replace(partial, target)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(target)) from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_text(target: Path, text: str) -> None:
+    """A text as a file, UTF-8, whole or not at all."""
+    with whole_file(target) as stream:
+        stream.write(text.encode("utf-8"))

@@ -34,6 +34,7 @@ from neurocomp.ir.verify import verify
 FORMAT = "neurocomp-network"
 VERSION = 1
 SUFFIX = ".neurocomp"
+MAGIC = b"PK"  # of zip archives
 MAX_JSON = 256 * 2**20
 MAX_SYNAPSES = 2**36  # of a pattern: a few bytes describe any number, and verifying it draws them all
 
@@ -113,6 +114,9 @@ def load(path: str | os.PathLike[str], check: bool = True) -> Network:
     """Read a network. Raises `FileFormatError` naming the file for anything that is not ours, corrupt or too new."""
     source = str(path)
     try:
+        with open(path, "rb") as stream:
+            if stream.read(len(MAGIC)) != MAGIC:  # of which NumPy would say to load it unsafely
+                raise FileFormatError(source, "is not a neurocomp network file (it does not begin as a zip archive)")
         with np.load(path, allow_pickle=False) as archive:
             if "network" not in archive.files:
                 raise FileFormatError(source, "is a NumPy archive, but not a network (it has no member 'network')")
@@ -128,6 +132,8 @@ def load(path: str | os.PathLike[str], check: bool = True) -> Network:
         raise FileFormatError(source, "no such file") from None
     except IsADirectoryError:
         raise FileFormatError(source, "is a directory, not a network file") from None
+    except PermissionError:
+        raise FileFormatError(source, "cannot be read (Permission denied)") from None
     except FileFormatError:
         raise
     except Exception as error:  # whatever zipfile, zlib and NumPy make of foreign bytes
@@ -225,6 +231,8 @@ class _Reader:
                 _check_program(made)
                 return made
             case {"array": int(index)}:
+                if f"a{index}" not in self.arrays:
+                    raise FileFormatError(self.source, f"is damaged: it has no member 'a{index}.npy'")
                 return self.arrays[f"a{index}"]
             case {"map": list(pairs)}:
                 return {key: self._decode(item) for key, item in pairs}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from neurocomp.backends import registry
-from neurocomp.backends.base import Counters
+from neurocomp.backends.base import Counters, support
 from neurocomp.ir.errors import InputError
 from neurocomp.ir.events import Events, from_data
 from neurocomp.program import Program
@@ -29,7 +29,7 @@ def run_in_chunks(
     """As `program.run`. done(steps): called after each piece of `chunk` steps, where the backend can resume."""
     what = list(record)
     chunk = chunk or max(SMALLEST, -(-steps // PIECES))
-    if not registry.get(program.target).features["resume"].ok or steps <= chunk:
+    if not support(registry.get(program.target), "resume").ok or steps <= chunk:
         recording = program.run(inputs, steps, what)
         done(steps)
         return recording

@@ -34,7 +34,8 @@ class TargetReport:
 
     compile_seconds, run_seconds: wall time of compiling, and of running all samples. arrivals: the spikes that reached the
     neuron of the first difference at that step, on the first target. parted_by: the pass after which the reference no longer
-    gives what this target gives, "" where there is no such pass; passes: the same in words.
+    gives what this target gives, "" where there is no such pass; passes: the same in words. at_input: whether the first
+    difference is in the spikes of an input.
     """
 
     target: str
@@ -45,6 +46,7 @@ class TargetReport:
     arrivals: tuple[Arrival, ...] = ()
     parted_by: str = ""
     passes: str = ""
+    at_input: bool = False
 
 
 @dataclass(frozen=True)
@@ -316,6 +318,7 @@ def _explained(
         return report
     sample, lowered = first.sample or 0, next(iter(tracer.compiled.programs.values())).lowered
     name = first.subject if first.kind == "spikes" else first.subject.rpartition(".")[0]
+    report = replace(report, at_input=name in lowered.inputs)
     if name in lowered.populations:
         report = replace(report, arrivals=arrivals(lowered, baseline[sample], name, first.step, first.neuron))
     if not trace:
@@ -326,9 +329,13 @@ def _explained(
 
 
 def _reached(target: TargetReport) -> str:
-    """The spikes in words, where the difference is at a neuron that hears some."""
+    """The spikes in words, where the difference is at a neuron that could hear some."""
     first = target.differences[0]
-    return described(target.arrivals) if first.neuron is not None and (target.arrivals or first.kind == "spikes") else ""
+    if first.neuron is None:
+        return ""
+    if target.at_input:
+        return "it is an input: its spikes are those that were given"
+    return described(target.arrivals) if target.arrivals or first.kind == "spikes" else ""
 
 
 def _indented(text: str) -> str:

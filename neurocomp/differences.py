@@ -118,7 +118,7 @@ def _place(difference: Difference, rank: Mapping[str, int]) -> tuple[int, int, b
 
 def _spike_differences(first: Recording, second: Recording) -> Iterator[Difference]:
     yield from _missing("spikes of ", first.spikes, second.spikes)
-    for name in first.spikes.keys() & second.spikes.keys():
+    for name in (x for x in first.spikes if x in second.spikes):  # in one order, so that reports are the same every time
         one, other = first.spikes[name], second.spikes[name]
         if (one.shape, one.steps) != (other.shape, other.steps):
             shapes = [(events.steps, *events.shape) for events in (one, other)]
@@ -131,13 +131,18 @@ def _first_spike(name: str, one: Events, other: Events, first: Recording, second
     sides = [_by_key(events) for events in (one, other)]
     parted = sorted(key for key in sides[0].keys() | sides[1].keys() if sides[0].get(key, 0) != sides[1].get(key, 0))
     step, neuron = divmod(parted[0], one.size)
-    states = tuple(
+    payloads = [side.get(parted[0], 0) for side in sides]
+    states = _states_at(name, step, neuron, first, second)
+    return Difference("spikes", name, payloads[0], payloads[1], step, neuron, len(parted), states)
+
+
+def _states_at(node: str, step: int, neuron: int, first: Recording, second: Recording) -> tuple[StateAt, ...]:
+    """All states of a neuron around a step that both sides have."""
+    return tuple(
         StateAt(key.rpartition(".")[2], *_around(first.states[key], step, neuron), *_around(second.states[key], step, neuron))
         for key in first.states
-        if key.rpartition(".")[0] == name and key in second.states and first.states[key].shape == second.states[key].shape
+        if key.rpartition(".")[0] == node and key in second.states and first.states[key].shape == second.states[key].shape
     )
-    payloads = [side.get(parted[0], 0) for side in sides]
-    return Difference("spikes", name, payloads[0], payloads[1], step, neuron, len(parted), states)
 
 
 def _by_key(events: Events) -> dict[int, int]:
@@ -148,7 +153,7 @@ def _by_key(events: Events) -> dict[int, int]:
 
 def _state_differences(first: Recording, second: Recording) -> Iterator[Difference]:
     yield from _missing("trace of ", first.states, second.states)
-    for name in first.states.keys() & second.states.keys():
+    for name in (x for x in first.states if x in second.states):
         one, other = first.states[name], second.states[name]
         if one.dtype != other.dtype or one.shape != other.shape:
             kinds = [f"{trace.dtype} {trace.shape}" for trace in (one, other)]
@@ -157,8 +162,9 @@ def _state_differences(first: Recording, second: Recording) -> Iterator[Differen
         parted = np.flatnonzero(_bits_differ(one, other))
         if len(parted):
             step, neuron = divmod(int(parted[0]), one[0].size)
-            state = StateAt(name.rpartition(".")[2], *_around(one, step, neuron), *_around(other, step, neuron))
-            yield Difference("state", name, state.first, state.second, step, neuron, len(parted), (state,))
+            values = [_around(trace, step, neuron)[1] for trace in (one, other)]
+            states = _states_at(name.rpartition(".")[0], step, neuron, first, second)
+            yield Difference("state", name, values[0], values[1], step, neuron, len(parted), states)
 
 
 def _bits_differ(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.bool_]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from neurocomp.ir.errors import InputError, NeurocompError
 from neurocomp.ir.events import Events
+from neurocomp.ir.files import whole_file
 from neurocomp.recording import Recording
 
 if TYPE_CHECKING:
@@ -70,9 +72,11 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a figure in the format of the path's suffix."""
+    """Write a figure in the format of the path's suffix, whole or not at all."""
+    target = Path(path) if Path(path).suffix else Path(path).with_suffix(".png")
     try:
-        figure.savefig(path, dpi=120)
+        with whole_file(target) as stream:
+            figure.savefig(stream, dpi=120, format=target.suffix.lower().removeprefix("."))
     except ValueError as error:
         raise InputError(f"cannot write the picture {os.fspath(path)}: {error}") from None
 

@@ -276,9 +276,9 @@ class Program:
     # ---------------------------------------------------------------------------------------------------------- inside
 
     def _need(self, feature: str) -> None:
-        support = self._backend.features[feature]
-        if not support.ok:
-            raise UnsupportedError(self.target, [f"{base.FEATURES[feature]}: {support.reason}"])
+        declared = base.support(self._backend, feature)
+        if not declared.ok:
+            raise UnsupportedError(self.target, [f"{base.FEATURES[feature]}: {declared.reason}"])
 
     def _events(self, inputs: Inputs, steps: int, start: int = 0) -> dict[str, Events]:
         for name in inputs:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from neurocomp.importers.rates import output_activity, winner
 from neurocomp.ir.errors import InputError
+from neurocomp.ir.files import write_text
 from neurocomp.ir.network import Network
 from neurocomp.ir.passes import Discretise, Fold, LoihiWeights, Pipeline, Quantise
 from neurocomp.ir.passes.quantise import QuantisationPlan
@@ -39,7 +40,7 @@ class QuantisationReport(QuantisationFigures):
     def to_html(self, path: str | Path) -> Path:
         """Write the report as one self-contained page."""
         target = Path(path)
-        target.write_text(page(self), encoding="utf-8")
+        write_text(target, page(self))
         return target
 
 

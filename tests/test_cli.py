@@ -1,6 +1,7 @@
 """The command line: every command does what its help says, and every mistake is one readable message."""
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,10 @@ from neurocomp.backends import registry
 from neurocomp.backends.reference import ReferenceBackend
 from neurocomp.chunks import run_in_chunks
 from neurocomp.cli import COMMANDS, main
+from neurocomp.cli.inputs import read_inputs
 from neurocomp.conform import Difference, TargetReport, compare
+from neurocomp.ir import files
+from neurocomp.ir.errors import FileFormatError
 from neurocomp.ir.events import empty
 
 
@@ -309,3 +313,58 @@ def test_the_demo_command_fails_where_a_promise_is_broken(demo, bad_demo):
     broken = TargetReport("chip", (Difference("spikes", "hidden1", 1, 0, 3, 17),))
     bad_demo(conformance=replace(report, targets=(*report.targets, broken)))
     assert "step 3, 'hidden1', neuron 17" in neurocomp("demo", code=1).output
+
+
+# ------------------------------------------------------------------------------------------------------------ bad days
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "--out", "new.npz"],
+        ["run", "--raster", "new.png"],
+        ["quantise", "--out", "new.html"],
+        ["quantise", "--out", "new.json"],
+        ["energy", "--html", "new.html"],
+    ],
+)
+def test_a_full_disk_is_one_message_and_leaves_nothing(arguments, tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    monkeypatch.chdir(tmp_path)
+    net = nc.Network("small", dt=1e-3)
+    net.input("x", 4)
+    net.population("h", nc.CubaLIF(tau_syn=5e-3, tau_mem=20e-3), 3)
+    net.connect("x", "h", nc.Dense(np.full((3, 4), 20.0)))
+    nc.save(net, "small.neurocomp")
+    monkeypatch.setattr(files, "open", lambda *_: open("/dev/full", "wb"), raising=False)  # noqa: SIM115
+    command, option, name = arguments
+    result = neurocomp(command, "small.neurocomp", "--random", 0.3, "--steps", 20, option, name, code=2)
+    assert f"Error: {name}: No space left on device" in result.stderr
+    assert [x.name for x in tmp_path.iterdir()] == ["small.neurocomp"]
+
+
+def test_an_interruption_is_not_taken_for_a_difference(model, monkeypatch):
+    def interrupted(*given, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("neurocomp.cli.conform.conform", interrupted)
+    result = neurocomp("conform", model, "--random", 0.1, "--steps", 5, code=130)
+    assert result.stderr == "interrupted\n"
+
+
+def test_nan_is_in_no_range(model):
+    result = neurocomp("run", model, "--random", "nan", "--steps", 5, code=2)
+    assert "nan is not a finite number" in result.stderr
+
+
+def test_damaged_input_files_are_one_message(model, tmp_path):
+    """Whatever zipfile and zlib make of flipped bytes."""
+    rng = np.random.default_rng(0)
+    np.savez_compressed("x.npz", x=rng.integers(0, 4, (40, 2, 2)))
+    whole, network = Path("x.npz").read_bytes(), nc.load(model)
+    for place in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0xFF
+        Path("d.npz").write_bytes(damaged)
+        with suppress(FileFormatError):
+            read_inputs("d.npz", network)

@@ -151,6 +151,31 @@ def test_one_unit_in_the_last_place_of_a_state_is_found(net, inputs, broken):
     assert "step 7, h.v, neuron 3" in report.text
 
 
+def test_every_state_of_the_neuron_is_shown_in_the_order_of_the_network(inputs, broken):
+    net = nc.Network("two states", dt=1e-3)
+    net.input("x", 5)
+    net.population("h", nc.CubaLIF(tau_syn=5e-3, tau_mem=20e-3), 6)
+    net.connect("x", "h", nc.Dense(np.full((6, 5), 1.0)))
+    both = broken("both", lambda sample, result: nudges("h.i", 7, 3)(sample, nudges("h.v", 7, 3)(sample, result)))
+    differences = conform(net, inputs, STEPS, ["reference", both]).targets[1].differences
+    assert [x.subject for x in differences] == ["h.i", "h.v"]
+    assert [[state.name for state in x.states] for x in differences] == [["i", "v"]] * 2
+
+
+def test_a_report_is_the_same_whatever_the_hashes_of_names(recording):
+    names = [f"h.{letter}" for letter in "qwertyuiopasdfgh"]
+    traces = {name: np.zeros((STEPS, 6)) for name in names}
+    one, other = (replace(recording, states={name: trace + k for name, trace in traces.items()}) for k in (0, 1))
+    assert [x.subject for x in compare(one, other)] == names
+
+
+def test_at_an_input_nothing_is_said_to_have_arrived(net, inputs, broken):
+    report = conform(net, inputs, STEPS, ["reference", broken("deaf", flips("x", (4, 2)))])
+    assert report.targets[1].at_input
+    assert "it is an input: its spikes are those that were given" in report.text
+    assert "no spike reached it" not in report.text
+
+
 def test_states_can_be_left_out(net, inputs, broken):
     name = broken("spiky", flips("y", (3, 0)))
     report = conform(net, inputs, STEPS, ["reference", name], states=False)

@@ -15,6 +15,7 @@ COMMANDS: tuple[str, ...] = ("run", "conform", "fuzz", "show", "check", "quantis
 
 
 BUG = 70  # exit code of a fault of ours (EX_SOFTWARE), so that it is never taken for "different"
+INTERRUPTED = 130  # as shells report an end by SIGINT
 
 
 class Failure(click.ClickException):
@@ -41,12 +42,16 @@ class Commands(click.Group):
         """Run, turning our errors and those of the file system into one readable message."""
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:  # click would end with 1, which is "different" here
+            click.echo("interrupted", err=True)
+            raise SystemExit(INTERRUPTED) from None
         except NeurocompError as error:
             raise Failure(str(error)) from error
+        except BrokenPipeError:
+            raise  # whoever read has seen enough: click ends quietly
         except OSError as error:
-            if error.filename is None:
-                raise
-            raise Failure(f"{error.filename}: {error.strerror}") from error
+            where = f"{error.filename}: " if error.filename is not None else ""
+            raise Failure(f"{where}{error.strerror or error}") from error
         except MemoryError as error:
             raise Failure(f"out of memory ({error}); use fewer steps, records or synapses") from error
         except (click.exceptions.Exit, click.ClickException, click.Abort):
@@ -73,5 +78,5 @@ def main() -> None:
     neurocomp energy model.neurocomp --random 0.1 --steps 100 --html energy.html
 
     Exit codes: 0 fine, 1 the comparison or check failed, 2 the command could not be carried out,
-    70 a fault of neurocomp itself.
+    70 a fault of neurocomp itself, 130 interrupted (Ctrl-C).
     """  # noqa: D301 - click's mark of a block that keeps its lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,17 @@ from neurocomp.ir.network import Network
 from neurocomp.ir.storage import load
 
 Function = Callable[..., Any]
+
+
+class Real(click.FloatRange):
+    """A finite number within limits: "nan" is in every range of click's."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse what is no finite number."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return number
 
 
 def writable(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
@@ -50,7 +62,7 @@ def nir_options(function: Function) -> Function:
         ),
         click.option(
             "--dt",
-            type=click.FloatRange(0, min_open=True),
+            type=Real(0, min_open=True),
             metavar="SECONDS",
             help="Of a .nir file: seconds per step, such as 1e-4, which these files do not say.",
         ),
@@ -81,7 +93,7 @@ def input_options(function: Function) -> Function:
         click.option(
             "--random",
             "rate",
-            type=click.FloatRange(0, 1),
+            type=Real(0, 1),
             metavar="RATE",
             help="Random input instead: every input neuron spikes with this probability per step (0..1).",
         ),

@@ -7,7 +7,16 @@ from typing import Any
 import click
 from rich.console import Console
 
-from neurocomp.cli.common import compiler_options, input_options, load_model, model_argument, nir_options, picture, writable
+from neurocomp.cli.common import (
+    Real,
+    compiler_options,
+    input_options,
+    load_model,
+    model_argument,
+    nir_options,
+    picture,
+    writable,
+)
 from neurocomp.cli.inputs import gather
 from neurocomp.energy.profile import names
 from neurocomp.energy.rapl import measure
@@ -40,7 +49,7 @@ DOES_NOT_FIT = 1
     metavar="PACE",
     help="How long a step lasts: real-time (the network's dt), fast (as the profile's times say), or seconds.",
 )
-@click.option("--static", "static_power", type=click.FloatRange(min=0), metavar="WATTS", help="Static power per chip instead.")
+@click.option("--static", "static_power", type=Real(min=0), metavar="WATTS", help="Static power per chip instead.")
 @click.option("--trace", "traces", multiple=True, metavar="PATH", help="Print where a number comes from, such as dynamic.h.")
 @click.option("--target", default="cpu", show_default=True, help="The backend of the run that is counted.")
 @click.option("--html", type=click.Path(dir_okay=False), callback=writable, help="Write the report to this page.")

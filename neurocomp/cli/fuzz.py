@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import time
-import warnings
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from neurocomp.cli.common import Real
 from neurocomp.conformance.fuzzing import Mismatch, Tally, campaign, seeds_from
-from neurocomp.conformance.runs import Target
+from neurocomp.conformance.runs import Target, expected_warnings
 from neurocomp.conformance.shrinking import need_hypothesis
 from neurocomp.conformance.storage import save_case
-from neurocomp.ir.errors import InputError, NotANumberWarning, PrecisionWarning
+from neurocomp.ir.errors import InputError
 
 DIFFERENT = 1
 LINE = 60.0  # seconds
@@ -22,7 +23,7 @@ LONGEST = 60 * 24 * 365.0
 
 
 @click.command(name="fuzz")
-@click.option("--minutes", type=click.FloatRange(0, LONGEST, min_open=True), help="Stop after so long  [default: 1]")
+@click.option("--minutes", type=Real(0, LONGEST, min_open=True), help="Stop after so long  [default: 1]")
 @click.option(
     "--networks", type=click.IntRange(1), metavar="N", help="Stop after so many networks instead, or at first of both."
 )
@@ -71,13 +72,15 @@ def command(
       neurocomp fuzz --networks 1 --seed 4711              one network again
 
     With --save DIR every mismatch becomes three files there, NAME.json, NAME.neurocomp and NAME.npz, that
-    `neurocomp conform NAME.neurocomp --input NAME.npz --steps N` runs again. Ctrl-C ends the campaign with its summary.
+    `neurocomp conform NAME.neurocomp --input NAME.npz --steps N` runs again, written as soon as it is found. Ctrl-C ends the
+    campaign with its summary.
 
-    Exit codes: 0 no mismatch, 1 at least one, 2 the command could not be carried out.
+    Exit codes: 0 no mismatch, 1 at least one, 2 nothing could be compared.
     """  # noqa: D301 - click's mark of a block that keeps its lines
     if shrink:
         need_hypothesis()
     chosen = _targets(targets, threads)
+    keep = _Keeper(folder)
     limit = minutes if minutes is not None else (LONGEST if networks else 1.0)
     tally = Tally()
     with _progress() as bar:
@@ -85,6 +88,7 @@ def command(
         told = time.monotonic()
 
         def report(now: Tally) -> None:
+            keep(now)
             found = f"{len(now.mismatches)} mismatches"
             text = f"{now.networks} networks, {now.networks / max(now.seconds, 1e-9):.1f}/s, {found}"
             bar.update(task, completed=now.networks if networks else now.seconds, description=text)
@@ -94,19 +98,41 @@ def command(
                 click.echo(now.text, err=True)
 
         until = time.monotonic() + limit * 60
-        with warnings.catch_warnings():
-            for what in (PrecisionWarning, NotANumberWarning):  # random numbers earn them all the time
-                warnings.simplefilter("ignore", what)
+        with expected_warnings():
             campaign(
                 seeds_from(seed, networks), chosen, tally, arithmetic=arithmetic, until=until, shrinking=shrink, report=report
             )
-    for mismatch in tally.mismatches:
+    keep(tally)  # an interruption leaves some
+    for mismatch, kept in zip(tally.mismatches, keep.told, strict=True):
         click.echo(_described(mismatch))
-        if folder is not None:
-            click.echo(f"kept as {save_case(mismatch.case, folder, f'{mismatch.where}: {mismatch.what}')}\n")
+        click.echo(kept)
     click.echo(tally.text)
     if tally.mismatches:
         ctx.exit(DIFFERENT)
+    if not tally.runs and not tally.interrupted:
+        raise InputError(f"nothing was compared; {tally.why or 'give it more time or networks'}")
+
+
+class _Keeper:
+    """Keeps mismatches as they are found, so that nothing which ends a campaign loses them. told: what to say of each."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder, self.told = folder, list[str]()
+        if folder is not None:  # refused before the work is done, not after it
+            there = next(x for x in (folder.absolute(), *folder.absolute().parents) if x.exists())
+            if not (there.is_dir() and os.access(there, os.W_OK)):
+                raise InputError(f"--save {folder}: {there} is not a folder that can be written to")
+
+    def __call__(self, tally: Tally) -> None:
+        for mismatch in tally.mismatches[len(self.told) :]:
+            self.told.append("" if self.folder is None else self._saved(mismatch, self.folder))
+
+    @staticmethod
+    def _saved(mismatch: Mismatch, folder: Path) -> str:
+        try:
+            return f"kept as {save_case(mismatch.case, folder, f'{mismatch.where}: {mismatch.what}')}\n"
+        except OSError as error:  # the others and the summary are still worth having
+            return f"not kept in {folder}: {error.strerror}; the Python above makes it again\n"
 
 
 def _targets(names: str, threads: str | None) -> list[Target]:

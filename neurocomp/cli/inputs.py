@@ -130,7 +130,7 @@ def _load(path: str) -> Any:
             return {key: loaded[key] for key in loaded.files}
     except FileNotFoundError:
         raise FileFormatError(path, "no such file") from None
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:  # of damaged bytes
         raise FileFormatError(path, f"cannot be read as NumPy arrays ({error})") from None
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, get_args
 
 import click
 
-from neurocomp.cli.common import input_options, load_model, model_argument, nir_options
+from neurocomp.cli.common import Real, input_options, load_model, model_argument, nir_options
 from neurocomp.cli.inputs import gather
+from neurocomp.ir.files import write_text
 from neurocomp.ir.passes import Quantise
 from neurocomp.ir.quantisation.weights import Strategy
 from neurocomp.ir.storage import save
@@ -25,7 +27,7 @@ from neurocomp.quantisation import quantisation_report
 @click.option("--bits", type=click.IntRange(2, 8), default=8, show_default=True, help="Bits of a weight.")
 @click.option(
     "--percentile",
-    type=click.FloatRange(0, 100, min_open=True),
+    type=Real(0, 100, min_open=True),
     default=99.9,
     show_default=True,
     help="Of |w|, for that strategy.",
@@ -74,8 +76,7 @@ def command(
     report = quantisation_report(net, inputs, length, quantise=quantise, target=target, tolerance=tolerance)
     click.echo(report.explain() if explain else report.text)
     if out and out.endswith(".json"):
-        with open(out, "w", encoding="utf-8") as stream:
-            json.dump(report.to_dict(), stream, indent=2, allow_nan=False)
+        write_text(Path(out), json.dumps(report.to_dict(), indent=2, allow_nan=False))
         click.echo(f"report: {out}")
     elif out:
         click.echo(f"report: {report.to_html(out)}")

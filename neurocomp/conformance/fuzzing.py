@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from itertools import count, islice
 
 from neurocomp.backends import registry
+from neurocomp.backends.base import support
 from neurocomp.chunks import run_in_chunks
 from neurocomp.conformance.case import Case
 from neurocomp.conformance.draws import Draws
 from neurocomp.conformance.random_networks import drawn_case
-from neurocomp.conformance.runs import Baseline, Target, baseline, run_on
+from neurocomp.conformance.runs import Baseline, Target, baseline, call_of, run_on
 from neurocomp.conformance.shrinking import shrink
 from neurocomp.differences import compare
 from neurocomp.ir.errors import UnsupportedError
@@ -47,12 +48,11 @@ class Mismatch:
     def python(self) -> str:
         """A script that shows the mismatch."""
         target = Target.parse(self.where.removesuffix(CHUNKED).strip())
-        options = "".join(f", {name}={value!r}" for name, value in {**self.case.options, **target.options}.items())
         return (
             "import neurocomp as nc\n"
             "from neurocomp.conformance import replay\n"
             f"case = replay({self.taken})\n"
-            f"print(nc.conform(case.network, case.inputs, case.steps, ['reference', '{target.name}']{options}))"
+            f"{call_of(self.case, target)}"
         )
 
 
@@ -60,13 +60,14 @@ class Mismatch:
 class Tally:
     """What a campaign has done.
 
-    networks: compared. runs: comparisons made. unsupported: skipped by a target. none: seeds without a network. spikes: of
-    populations, in all networks.
+    networks: compared. runs: comparisons made. unsupported: skipped by a target; why: the reason of the first. none: seeds
+    without a network. spikes: of populations, in all networks.
     """
 
     networks: int = 0
     runs: int = 0
     unsupported: int = 0
+    why: str = ""
     none: int = 0
     spikes: int = 0
     seconds: float = 0.0
@@ -163,21 +164,23 @@ def _compare(
             for where, check in _checks(bases[k], target, result):
                 try:
                     what = check()
-                except UnsupportedError:
+                except UnsupportedError as error:
                     tally.unsupported += 1
+                    tally.why = tally.why or f"{target}: {'; '.join(error.reasons)}"
                     break
                 tally.runs += 1
                 if what and k not in failed:  # one report a network is enough
                     failed.add(k)
-                    small = shrinking and len(tally.mismatches) < SHRUNK
-                    tally.mismatches.append(_smaller(made[k], target, where, what, arithmetic, small))
+                    tally.mismatches.append(Mismatch(made[k].case, made[k].taken, where, what, made[k].case.name))
+                    if shrinking and len(tally.mismatches) <= SHRUNK:  # interrupted, it is kept as it was found
+                        tally.mismatches[-1] = _smaller(made[k], target, where, what, arithmetic)
     tally.networks += len(made)
     tally.spikes += sum(len(x.recording.spikes[name]) for x in bases for name in x.case.network.populations)
 
 
 def _checks(base: Baseline, target: Target, result: Recording | Exception) -> Iterator[tuple[str, Callable[[], str]]]:
     yield str(target), lambda: differing(base, target, result)
-    if registry.get(target.name).features["resume"].ok and base.case.steps > 1:
+    if support(registry.get(target.name), "resume").ok and base.case.steps > 1:
         yield f"{target} {CHUNKED}", lambda: in_chunks(base, target, _chunk(base.case))
 
 
@@ -195,12 +198,9 @@ def _fails(case: Case, target: Target, where: str) -> str:
         return ""
 
 
-def _smaller(found: RandomCase, target: Target, where: str, what: str, arithmetic: str | None, shrinking: bool) -> Mismatch:
-    case, taken = found.case, found.taken
-    if shrinking:
-        case, taken = shrink(taken, case.name, arithmetic, lambda x: bool(_fails(x, target, where)))
-        what = _fails(case, target, where) or what
-    return Mismatch(case, taken, where, what, found.case.name)
+def _smaller(found: RandomCase, target: Target, where: str, what: str, arithmetic: str | None) -> Mismatch:
+    case, taken = shrink(found.taken, found.case.name, arithmetic, lambda x: bool(_fails(x, target, where)))
+    return Mismatch(case, taken, where, _fails(case, target, where) or what, found.case.name)
 
 
 def seeds_from(first: int, networks: int | None = None) -> Iterator[int]:

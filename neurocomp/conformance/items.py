@@ -13,7 +13,7 @@ from neurocomp.backends import registry
 from neurocomp.conformance.case import Case
 from neurocomp.conformance.cases import CASES
 from neurocomp.conformance.random_networks import random_case
-from neurocomp.conformance.runs import Baseline, Batches, Target, baseline
+from neurocomp.conformance.runs import Baseline, Batches, Target, baseline, call_of, expected_warnings
 from neurocomp.differences import compare
 from neurocomp.ir.errors import UnsupportedError
 
@@ -96,9 +96,10 @@ class CaseItem(pytest.Item):
     def runtest(self) -> None:
         """Run and compare; skip with the backend's own reasons where it cannot run this network."""
         suite = suite_of(self.config)
-        base = suite.base(self.case)
         try:
-            found = compare(base.recording, suite.recording(self))
+            with expected_warnings():
+                base = suite.base(self.case)
+                found = compare(base.recording, suite.recording(self))
         except UnsupportedError as error:
             pytest.skip("; ".join(error.reasons))
         if found:
@@ -120,5 +121,7 @@ def report(case: Case, target: str, found: list[Any]) -> str:
     lines += [f"... and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
     seed = case.name.removeprefix("random-")
     made = f"random_case({seed})" if seed.isdigit() else f"CASES[{case.name!r}]"
-    lines += ["", str(case.network), "", f"again: from neurocomp.conformance import CASES, random_case; case = {made}"]
+    lines += ["", str(case.network), "", "again, with the spikes that reached the neuron and the pass:", ""]
+    lines += ["import neurocomp as nc", "from neurocomp.conformance import CASES, random_case", f"case = {made}"]
+    lines += [call_of(case, Target.parse(target))]
     return "\n".join(lines)

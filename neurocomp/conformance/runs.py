@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from neurocomp.backends import registry
-from neurocomp.backends.base import Job
+from neurocomp.backends.base import FEATURES, Job, support
 from neurocomp.conformance.case import Case, everything
-from neurocomp.ir.errors import InputError, UnsupportedError
+from neurocomp.ir.errors import InputError, NotANumberWarning, PrecisionWarning, UnsupportedError
+from neurocomp.ir.model import Neuron
+from neurocomp.ir.network import Network
+from neurocomp.ir.neurons import LIF, LoihiLIF
 from neurocomp.program import Program
 from neurocomp.program import compile as compile_network
 from neurocomp.recording import Recording, from_result
 
+SMALLEST: Mapping[str, Neuron] = {"float": LIF(tau=10e-3), "loihi": LoihiLIF(du=1000, dv=300, vth=300)}  # by arithmetic
 TOGETHER = 40  # networks in one call of a backend's `try_jobs`
 Key = TypeVar("Key", bound=Hashable)
 
@@ -39,10 +45,21 @@ class Target:
         return Target(name, options)
 
     def need(self) -> None:
-        """Raise `UnsupportedError` with the cure where this machine cannot run the backend."""
-        state = registry.get(self.name).available()
+        """Raise `UnsupportedError` with the cure where every case would be skipped: the backend cannot run on this machine,
+        has neither arithmetic, or refuses its options.
+        """
+        backend = registry.get(self.name)
+        state = backend.available()
         if not state.ok:
             raise UnsupportedError(self.name, [state.reason])
+        declared = {arithmetic: support(backend, arithmetic) for arithmetic in SMALLEST}
+        if not any(x.ok for x in declared.values()):
+            raise UnsupportedError(self.name, [f"{FEATURES[name]}: {x.reason}" for name, x in declared.items()])
+        if self.options:
+            neuron = next(neuron for arithmetic, neuron in SMALLEST.items() if declared[arithmetic].ok)
+            net = Network("smallest", dt=1e-3)
+            net.population("h", neuron, 1)
+            compile_network(net, self.name, **self.options)
 
     @property
     def together(self) -> int:
@@ -59,6 +76,21 @@ def _option(text: str, pair: str) -> tuple[str, Any]:
     if not equals:
         raise InputError(f"{text}: options are written as in cpu:threads=3")
     return name, int(value) if value.lstrip("-").isdigit() else value
+
+
+@contextmanager
+def expected_warnings() -> Iterator[None]:
+    """Without the warnings that cases of few bits and random numbers earn all the time, nor errors where these are errors."""
+    with warnings.catch_warnings():
+        for what in (PrecisionWarning, NotANumberWarning):
+            warnings.simplefilter("ignore", what)
+        yield
+
+
+def call_of(case: Case, target: Target) -> str:
+    """The line of Python that compares the target with the reference on a case named `case`."""
+    options = "".join(f", {name}={value!r}" for name, value in {**case.options, **target.options}.items())
+    return f"print(nc.conform(case.network, case.inputs, case.steps, ['reference', '{target.name}']{options}))"
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from neurocomp.cli.inputs import read_inputs
 from neurocomp.conformance.case import Case
 from neurocomp.ir.errors import FileFormatError
 from neurocomp.ir.events import from_data
+from neurocomp.ir.files import whole_file, write_text
 from neurocomp.ir.storage import load, save
 
 
@@ -27,11 +28,11 @@ def save_case(case: Case, folder: Path, why: str = "") -> Path:
         arrays |= {f"{name}/times": events.times, f"{name}/ids": events.ids}
         if node.graded:
             arrays[f"{name}/payload"] = np.ones(len(events), np.int64) if events.payload is None else events.payload
-    with open(folder / f"{case.name}.npz", "wb") as stream:
+    with whole_file(folder / f"{case.name}.npz") as stream:
         np.savez(stream, **arrays)
     text = json.dumps({"steps": case.steps, "options": dict(case.options), "why": why.splitlines()}, indent=2)
     path = folder / f"{case.name}.json"
-    path.write_text(text + "\n")
+    write_text(path, f"{text}\n")
     return path
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from neurocomp.energy.profile import Constant, Profile
+from neurocomp.ir.files import write_text
 
 _UNITS = {"J": ("J", 1.0), "W": ("W", 1.0), "s": ("s", 1.0), "W/Hz": ("uW/MHz", 1e12)}
 
@@ -15,7 +16,7 @@ _UNITS = {"J": ("J", 1.0), "W": ("W", 1.0), "s": ("s", 1.0), "W/Hz": ("uW/MHz", 
 def save_profile(profile: Profile, path: str | os.PathLike[str]) -> Path:
     """Write a profile, such as a calibrated one, for `profile=` and `--profile`."""
     target = Path(path)
-    target.write_text(text(profile), encoding="utf-8")
+    write_text(target, text(profile))
     return target
 
 

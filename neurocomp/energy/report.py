@@ -22,6 +22,7 @@ from neurocomp.energy.rapl import Measured
 from neurocomp.energy.timing import Timing, timing
 from neurocomp.ir.chips import Chip
 from neurocomp.ir.errors import CompileError
+from neurocomp.ir.files import write_text
 from neurocomp.ir.passes.place import place
 from neurocomp.ir.placement import Placement, PlacementError
 from neurocomp.program import Program
@@ -210,5 +211,5 @@ class _Builder:
 
 def _write(path: str | os.PathLike[str], text: str) -> Path:
     target = Path(path)
-    target.write_text(text, encoding="utf-8")
+    write_text(target, text)
     return target

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from neurocomp.backends import registry
+from neurocomp.backends.base import Support
 from neurocomp.backends.reference import ReferenceBackend
 from neurocomp.cli import main
 from neurocomp.conformance import fuzzing, load_case, random_case, replay, save_case
@@ -23,6 +24,7 @@ from neurocomp.conformance.fuzzing import Tally, campaign, drawn, seeds_from
 from neurocomp.conformance.runs import Target, baseline
 from neurocomp.conformance.shrinking import shrink
 from neurocomp.differences import compare
+from neurocomp.ir import files
 from neurocomp.ir.errors import InputError
 from neurocomp.ir.neurons import BUILTIN
 from neurocomp.ir.patterns import DrawnDelays
@@ -201,6 +203,20 @@ def test_an_error_of_a_backend_is_a_mismatch(broken):
     assert {x.what for x in tally.mismatches} == {"ZeroDivisionError: bias"}
 
 
+class Terse(ReferenceBackend):
+    """Declares no more than what it has."""
+
+    name = "terse"
+    features = {name: Support(True) for name in ("float", "loihi", "graded", "synapse_delays")}
+
+
+def test_what_a_backend_does_not_declare_it_lacks(broken):
+    tally = campaign(seeds_from(0, 4), [Target(broken(Terse))], Tally())
+    assert tally.runs
+    assert not tally.mismatches
+    assert "it does not declare this feature" in tally.why
+
+
 def size(case):
     net = case.network
     return len(net.nodes) + sum(1 + len(x.connectivity) for x in net.projections.values())
@@ -276,6 +292,38 @@ def test_the_command_prints_python_and_keeps_files(broken, tmp_path):
     assert str(case.network) == str(random_case(2).network)
 
 
+def test_mismatches_are_kept_as_soon_as_they_are_found(broken, tmp_path, monkeypatch):
+    name, kept = broken(Hasty), []
+    compare = fuzzing._compare
+
+    def watched(*given):
+        kept.append(sorted(x.name for x in tmp_path.iterdir()))
+        compare(*given)
+
+    monkeypatch.setattr(fuzzing, "_compare", watched)
+    fuzz("--networks", 2, "--seed", 2, "--targets", name, "--no-shrink", "--save", tmp_path, code=1)
+    assert kept == [[], ["random-2.json", "random-2.neurocomp", "random-2.npz"]]
+
+
+def test_a_full_disk_loses_neither_the_mismatch_nor_the_summary(broken, tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "open", lambda *_: open("/dev/full", "wb"), raising=False)  # noqa: SIM115
+    output = fuzz("--networks", 1, "--seed", 2, "--targets", broken(Hasty), "--no-shrink", "--save", tmp_path, code=1)
+    assert f"not kept in {tmp_path}: No space left on device" in output
+    assert "case = replay([" in output
+    assert output.splitlines()[-1].startswith("1 networks, ")
+    assert not list(tmp_path.iterdir())
+
+
+def test_ctrl_c_while_a_mismatch_is_made_small_keeps_it(broken, tmp_path, monkeypatch):
+    def interrupted(*given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fuzzing, "shrink", interrupted)
+    output = fuzz("--networks", 2, "--seed", 2, "--targets", broken(Hasty), "--save", tmp_path, code=1)
+    assert "1 mismatch; interrupted" in output.splitlines()[-1]
+    assert (tmp_path / "random-2.json").exists()
+
+
 def test_the_command_ends_in_time():
     began = time.monotonic()
     output = fuzz("--minutes", 0.05, "--no-shrink")
@@ -288,6 +336,9 @@ def test_the_command_ends_in_time():
     [
         (["--targets", "reference"], "names no backend besides the reference"),
         (["--targets", "tpu"], "there is no backend 'tpu'"),
+        (["--threads", "0"], "nothing was compared; cpu:threads=0: threads must be a whole number from 1 to 64, not 0"),
+        (["--minutes", "nan"], "nan is not a finite number"),
+        (["--save", "/dev/null/kept"], "--save /dev/null/kept: /dev/null is not a folder that can be written to"),
         (["--threads", "two"], "--threads is a list of whole numbers such as 1,3, not 'two'"),
     ],
 )

@@ -49,7 +49,15 @@ def test_a_lost_spike_is_reported_in_words(run):
     assert re.search(r"v on reference: \S+ -> \S+", output)
     assert "population h 7 LIF" in output
     assert "case = CASES['LIF-value-euler']" in output
+    assert "print(nc.conform(case.network, case.inputs, case.steps, ['reference', 'lossy']))" in output
     assert "Traceback" not in output
+
+
+def test_warnings_that_a_case_earns_are_no_errors(run):
+    """Projects turn warnings into errors."""
+    output = run("--backend=loopback", "-k", "mantissa or wide-accumulator", "-W", "error")
+    assert "5 passed" in output
+    assert "Warning" not in output
 
 
 def test_random_networks_can_be_added(run):
@@ -69,6 +77,8 @@ def test_backends_take_options_and_several_are_tested(run):
         (["--backend=tpu"], "there is no backend 'tpu'; there is reference, cpu, lava, absent, gone, loopback"),
         (["--backend=cpu:speed=9"], "cpu:speed=9: backend 'cpu' has no option 'speed'; it has threads, jit"),
         (["--backend=cpu:fast"], "cpu:fast: options are written as in cpu:threads=3"),
+        (["--backend=cpu:threads=0"], "threads must be a whole number from 1 to 64, not 0"),
+        (["--backend=numberless"], "float64 state, exact sums on a power-of-two grid: it does not declare this feature"),
         (["--backend=absent"], "no board is connected; plug one in"),
         (
             ["--backend=nothing"],

@@ -134,6 +134,23 @@ def test_a_failed_save_leaves_the_old_file_whole(tmp_path):
     assert [x.name for x in tmp_path.iterdir()] == ["net.neurocomp"]
 
 
+def test_a_foreign_file_is_not_advised_to_be_loaded_unsafely(tmp_path):
+    path = tmp_path / "text.neurocomp"
+    path.write_text("hello\n")
+    with pytest.raises(FileFormatError, match=r"is not a neurocomp network file \(it does not begin as a zip archive\)"):
+        load(path)
+
+
+def test_a_missing_member_is_named(tmp_path):
+    path, less = save(CASES["chain"].network, tmp_path / "net"), tmp_path / "less.neurocomp"
+    with zipfile.ZipFile(path) as whole, zipfile.ZipFile(less, "w") as written:
+        for name in whole.namelist():
+            if name != "a1.npy":
+                written.writestr(name, whole.read(name))
+    with pytest.raises(FileFormatError, match=r"is damaged: it has no member 'a1\.npy'"):
+        load(less)
+
+
 def test_saving_into_a_folder_that_does_not_exist_names_it(tmp_path):
     with pytest.raises(OSError, match="nowhere"):
         save(CASES["chain"].network, tmp_path / "nowhere" / "net")

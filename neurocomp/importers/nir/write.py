@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import networkx as nx
@@ -17,6 +19,7 @@ from neurocomp.importers.nir.raw import NirError, RawGraph, RawNode
 from neurocomp.ir.connectivity import Connectivity, Dense, OneToOne
 from neurocomp.ir.convolution import AvgPool2d, Conv2d, SumPool2d
 from neurocomp.ir.errors import ModelError
+from neurocomp.ir.files import whole_file
 from neurocomp.ir.network import Network, Population, Projection
 from neurocomp.ir.verify import verify
 
@@ -330,5 +333,8 @@ def _to_package(graph: RawGraph, path: str | os.PathLike[str] | None) -> Any:
         nodes[name] = getattr(nir, node.type)(**params)
     result = nir.NIRGraph(nodes=nodes, edges=list(graph.edges), metadata=dict(graph.metadata), type_check=False)
     if path is not None:
-        nir.write(path, result)
+        image = io.BytesIO()  # HDF5 itself ends badly on a full disk
+        nir.write(image, result)
+        with whole_file(Path(path)) as stream:
+            stream.write(image.getbuffer())
     return result

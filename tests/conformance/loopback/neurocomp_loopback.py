@@ -27,6 +27,13 @@ class Plain(Loopback):
     }
 
 
+class Numberless(Loopback):
+    """Declares only what it lacks."""
+
+    name = "numberless"
+    features = {"plasticity": Support(False, "this chip has no learning engine")}
+
+
 class Absent(Loopback):
     """Not on this machine."""
 
