@@ -33,7 +33,9 @@ def whole_file(target: Path) -> Iterator[BinaryIO]:
         partial.unlink(missing_ok=True)
 
 
-def write_text(target: Path, text: str) -> None:
-    """A text as a file, UTF-8, whole or not at all."""
+def write_text(path: str | os.PathLike[str], text: str) -> Path:
+    """A text as a file, UTF-8, whole or not at all. Returns where it is."""
+    target = Path(path)
     with whole_file(target) as stream:
         stream.write(text.encode("utf-8"))
+    return target

@@ -39,9 +39,7 @@ class QuantisationReport(QuantisationFigures):
 
     def to_html(self, path: str | Path) -> Path:
         """Write the report as one self-contained page."""
-        target = Path(path)
-        write_text(target, page(self))
-        return target
+        return write_text(path, page(self))
 
 
 def quantisation_report(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any, get_args
 
 import click
@@ -76,7 +75,7 @@ def command(
     report = quantisation_report(net, inputs, length, quantise=quantise, target=target, tolerance=tolerance)
     click.echo(report.explain() if explain else report.text)
     if out and out.endswith(".json"):
-        write_text(Path(out), json.dumps(report.to_dict(), indent=2, allow_nan=False))
+        write_text(out, json.dumps(report.to_dict(), indent=2, allow_nan=False))
         click.echo(f"report: {out}")
     elif out:
         click.echo(f"report: {report.to_html(out)}")

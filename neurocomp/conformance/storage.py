@@ -31,9 +31,7 @@ def save_case(case: Case, folder: Path, why: str = "") -> Path:
     with whole_file(folder / f"{case.name}.npz") as stream:
         np.savez(stream, **arrays)
     text = json.dumps({"steps": case.steps, "options": dict(case.options), "why": why.splitlines()}, indent=2)
-    path = folder / f"{case.name}.json"
-    write_text(path, f"{text}\n")
-    return path
+    return write_text(folder / f"{case.name}.json", f"{text}\n")
 
 
 def load_case(path: Path) -> Case:

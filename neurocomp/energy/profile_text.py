@@ -15,9 +15,7 @@ _UNITS = {"J": ("J", 1.0), "W": ("W", 1.0), "s": ("s", 1.0), "W/Hz": ("uW/MHz", 
 
 def save_profile(profile: Profile, path: str | os.PathLike[str]) -> Path:
     """Write a profile, such as a calibrated one, for `profile=` and `--profile`."""
-    target = Path(path)
-    write_text(target, text(profile))
-    return target
+    return write_text(path, text(profile))
 
 
 def text(profile: Profile) -> str:

@@ -58,15 +58,15 @@ class EnergyReport(EnergyFigures):
 
     def to_json(self, path: str | os.PathLike[str]) -> Path:
         """Write the report as JSON."""
-        return _write(path, json.dumps(self.to_dict(), indent=2, allow_nan=False))
+        return write_text(path, json.dumps(self.to_dict(), indent=2, allow_nan=False))
 
     def to_csv(self, path: str | os.PathLike[str]) -> Path:
         """Write a row per subject and kind of event."""
-        return _write(path, data.to_csv(self))
+        return write_text(path, data.to_csv(self))
 
     def to_html(self, path: str | os.PathLike[str]) -> Path:
         """Write one self-contained page: no scripts, no files beside it."""
-        return _write(path, page(self))
+        return write_text(path, page(self))
 
 
 def energy(
@@ -207,9 +207,3 @@ class _Builder:
 
     def _real_time(self) -> Quantity:
         return exact("step", self.net.dt, "s", "the network's dt")
-
-
-def _write(path: str | os.PathLike[str], text: str) -> Path:
-    target = Path(path)
-    write_text(target, text)
-    return target
