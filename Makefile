@@ -5,8 +5,8 @@ BIN    := $(VENV)/bin
 LAVA   := lava-nc==0.10.0
 
 # What the compiled kernels are built from: their sources, and the neuron definitions their updates are generated from.
-KERNELS := $(wildcard kernels/*.pyx kernels/*.pxd kernels/*.h) setup.py backends/cpu/codegen.py backends/cpu/rulegen.py ir/printers/c.py ir/printers/c_rules.py $(wildcard ir/plasticity/*.py) \
-           $(wildcard ir/neurons/*.py) ir/model.py ir/integrators.py ir/folding.py ir/linear.py ir/expressions.py ir/program.py \
+KERNELS := $(wildcard kernels/*.pyx kernels/*.pxd kernels/*.h) setup.py backends/cpu/codegen.py backends/cpu/rulegen.py ir/printers/c.py ir/printers/c_step.py ir/printers/c_rules.py $(wildcard ir/plasticity/*.py) \
+           $(wildcard ir/neurons/*.py) ir/model.py ir/integrators.py ir/folding.py ir/usual.py ir/linear.py ir/expressions.py ir/program.py \
            ir/units.py ir/dimensions.py
 
 .PHONY: help demo test coverage lint sanitize bench install clean

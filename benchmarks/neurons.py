@@ -26,7 +26,7 @@ import neurocomp as nc
 from neurocomp.backends.cpu.codegen import EXACT, FAST
 from neurocomp.backends.cpu.toolchain import find_compiler, headers
 from neurocomp.ir.neurons import BUILTIN
-from neurocomp.ir.printers.c import c_function
+from neurocomp.ir.printers.c_step import c_function
 
 DT = 1e-4
 GIVEN: dict[str, Any] = {  # where a model has no default

@@ -12,7 +12,7 @@ from neurocomp.kernels.listed cimport count_pending
 from neurocomp.kernels.logs cimport take_log
 from neurocomp.kernels.loihi cimport take_draws
 from neurocomp.kernels.loop cimport (
-    PLASTIC, Node, Table, nc_pool_is_here, nc_pool_start, nc_pool_stop, run_loop,
+    PLASTIC, Node, Table, nc_pool_is_here, nc_pool_start, nc_pool_stop, list_waiting, run_loop,
 )
 
 from neurocomp.kernels.checks import check_array, check_input, check_spikes
@@ -207,6 +207,7 @@ cdef class Engine(Builder):
             memset(node.total, 0, sizeof(node.total))
             memset(node.traces, 0, sizeof(node.traces))
             memset(node.rested, 0, sizeof(node.rested))
+            list_waiting(node, self.loop.threads)
         for i in range(self.loop.n_projections):
             memset(self.loop.projections[i].events, 0, sizeof(self.loop.projections[i].events))
         for i, (offsets, ids, payload) in inputs.items():

@@ -6,7 +6,6 @@ from cpython.buffer cimport PyBUF_READ, PyBUF_WRITE
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from cpython.pycapsule cimport PyCapsule_New, PyCapsule_SetContext
 from libc.stdint cimport int32_t, intptr_t
-from libc.string cimport memset
 
 from neurocomp.kernels.loop cimport MAX_CONSTANTS, MAX_INPUTS, MAX_STATES, nc_now
 
@@ -47,11 +46,10 @@ cdef class PythonUpdate:
 
 cdef int call(
     ptrdiff_t n, const void* const* inputs, void* const* state, const void* const* constants, const nc_now* now,
-    unsigned char* fired, int32_t* payload
+    int32_t* ids, int32_t* payload
 ) noexcept with gil:
     cdef int k
     update = <PythonUpdate>now.context
-    memset(fired, 0, n)
     if update.error is not None:
         return 0
     try:
@@ -66,9 +64,12 @@ cdef int call(
         for k, value in enumerate(values):
             update.write(state[k], n, update.dtype, value)
         if sent is not None:
-            update.write(fired, n, np.uint8, np.not_equal(sent, 0))
+            sent = np.broadcast_to(sent, (n,))
+            fired = np.flatnonzero(sent)
+            update.write(ids, len(fired), np.int32, fired)
             if update.graded:
-                update.write(payload, n, np.int32, sent)
+                update.write(payload, len(fired), np.int32, sent[fired])
+            return len(fired)
     except BaseException as error:
         update.error = error
-    return 1
+    return 0

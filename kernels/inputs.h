@@ -1,4 +1,4 @@
-/* What an update takes from the accumulators, and the spikes it leaves. */
+/* What an update needs before it: its input from the accumulators, and who waits. */
 #ifndef NEUROCOMP_INPUTS_H
 #define NEUROCOMP_INPUTS_H
 #include "clones.h"
@@ -18,25 +18,20 @@ NC_TAKE(nc_take_wide, int64_t, double, (double)acc[j] * unit)
 NC_TAKE(nc_take_narrow_whole, int32_t, int64_t, acc[j])
 NC_TAKE(nc_take_wide_whole, int64_t, int64_t, acc[j])
 
-/* Write base + j for every one of n flags that is 1, and its payload unless that is NULL; returns how many. Flags are looked at
- * 64 at a time, then eight, as few are set. */
-static inline int64_t nc_compact(
-    const unsigned char *fired, const int32_t *sent, int64_t n, int64_t base, int32_t *ids, int32_t *payload
-) {
-    int64_t count = 0;
-    for (int64_t at = 0; at < n; at += 64) {
-        uint64_t words[8] = {0};
-        memcpy(words, fired + at, (size_t)(n - at < 64 ? n - at : 64));
-        if ((words[0] | words[1] | words[2] | words[3] | words[4] | words[5] | words[6] | words[7]) == 0) continue;
-        for (int64_t j = at; j < n && j < at + 64; j++) {
-            if (j % 8 == 0 && words[(j - at) / 8] == 0) {
-                j += 7;
-                continue;
-            }
-            ids[count] = (int32_t)(base + j);
-            if (payload != NULL) payload[count] = sent[j];
-            count += fired[j];
-        }
+/* List who of n <= NC_PART neurons waits: whose value is above zero. Returns how many, or -1 where a value is not a number, which
+ * neither waits nor does not. */
+static inline int32_t nc_list_waiting(const double *left, ptrdiff_t n, uint16_t *who) {
+    int32_t count = 0;
+    for (ptrdiff_t j = 0; j < n; j++) {
+        if (left[j] != left[j]) return -1;
+        if (left[j] > 0.0) who[count++] = (uint16_t)j;
+    }
+    return count;
+}
+static inline int32_t nc_list_whole(const int64_t *left, ptrdiff_t n, uint16_t *who) {
+    int32_t count = 0;
+    for (ptrdiff_t j = 0; j < n; j++) {
+        if (left[j] > 0) who[count++] = (uint16_t)j;
     }
     return count;
 }

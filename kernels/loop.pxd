@@ -30,10 +30,15 @@ cdef extern from "step.h" nogil:
         bint alike
         nc_counts* counts
         void* context
+        int32_t** sums
+        const int32_t** bias
+        double unit
+        uint16_t* who
+        int32_t* waiting
 
 ctypedef int (*update_fn)(
     ptrdiff_t n, const void* const* inputs, void* const* state, const void* const* constants, const nc_now* now,
-    unsigned char* fired, int32_t* payload
+    int32_t* ids, int32_t* payload
 ) noexcept nogil
 
 cdef extern from "sync.h" nogil:
@@ -62,6 +67,11 @@ cdef struct Node:
     bint wide                  # the accumulator is int64, not int32
     double scale               # value of one grid unit, 2**exponent
     update_fn update
+    bint takes                 # it can read accumulators itself, and work with lists of who waits, where neurons are alike
+    int wait                   # the state that is above zero in neurons that wait, of such an update; else -1
+    bint listed                # nothing keeps this run from working so
+    uint16_t* who[MAX_THREADS]      # by thread: neurons that wait, each chunk's from its first place on, numbered within it
+    int32_t* waiting[MAX_THREADS]   # by thread: how many there are in each chunk
     void* context              # of an update that is not compiled
     uint64_t key               # of its random numbers
     nc_counts* poisson[MAX_THREADS]  # by thread: what its Poisson counts keep from step to step
@@ -172,3 +182,4 @@ cdef struct Loop:
     double next_look           # when to look next, in seconds
 
 cdef void run_loop(Loop* loop) noexcept nogil
+cdef void list_waiting(Node* node, int threads) noexcept nogil

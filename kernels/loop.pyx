@@ -6,7 +6,7 @@ nothing is shared while adding, and integer sums make the result independent of 
 source onto several populations are delivered at once (`Table`): their segments are longer, and long segments cost less.
 """
 
-from libc.stdint cimport int32_t, int64_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uintptr_t
 from libc.stdlib cimport realloc
 from libc.string cimport memcmp, memcpy
 
@@ -20,8 +20,8 @@ cdef extern from "inputs.h" nogil:
     void nc_take_wide(int64_t* acc, const int64_t* bias, double* a, ptrdiff_t n, double unit)
     void nc_take_narrow_whole(int32_t* acc, const int32_t* bias, int64_t* a, ptrdiff_t n, double unit)
     void nc_take_wide_whole(int64_t* acc, const int64_t* bias, int64_t* a, ptrdiff_t n, double unit)
-    int64_t nc_compact(
-        const unsigned char* fired, const int32_t* sent, int64_t n, int64_t base, int32_t* ids, int32_t* payload)
+    int32_t nc_list_waiting(const double* left, ptrdiff_t n, uint16_t* who)
+    int32_t nc_list_whole(const int64_t* left, ptrdiff_t n, uint16_t* who)
 
 cdef enum:
     TRIAL = 32                 # steps for which a way of working is timed, three times each
@@ -115,6 +115,26 @@ cdef void take_inputs(Node* node, int k, int64_t j, int64_t n, double* a) noexce
             nc_take_narrow_whole(<int32_t*>node.acc[k] + at, <const int32_t*>node.bias + bias, <int64_t*>&a[i * CHUNK], n, 1.0)
         else:
             nc_take_narrow(<int32_t*>node.acc[k] + at, <const int32_t*>node.bias + bias, &a[i * CHUNK], n, node.scale)
+
+
+cdef void list_waiting(Node* node, int threads) noexcept nogil:
+    """Before a run: list who waits, and see whether updates can work with that."""
+    cdef int64_t j, n
+    cdef int32_t* found
+    cdef int k
+    node.listed = node.takes and node.alike
+    for k in range(threads if node.listed and node.wait >= 0 else 0):
+        j, found = node.bounds[k], node.waiting[k]
+        while j < node.bounds[k + 1]:
+            n = min(node.chunk, node.bounds[k + 1] - j)
+            if node.integer:
+                found[0] = nc_list_whole(<const int64_t*>node.state[node.wait] + j, n, node.who[k] + j - node.bounds[k])
+            else:
+                found[0] = nc_list_waiting(<const double*>node.state[node.wait] + j, n, node.who[k] + j - node.bounds[k])
+            if found[0] < 0:
+                node.listed = False
+            j += n
+            found += 1
 
 
 cdef int log_spikes(SpikeLog* log, const int32_t* ids, const int32_t* payload, int64_t count, int64_t t) noexcept nogil:
@@ -307,20 +327,22 @@ cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept
     cdef double* a = <double*>((<uintptr_t>room + 63) // 64 * 64)  # on a cache line
     cdef const void* inputs[MAX_INPUTS]
     cdef nc_now now
-    cdef unsigned char fired[CHUNK]
-    cdef int32_t sent[CHUNK]
     cdef int32_t* payload = node.payload + slot * node.size + lo if node.graded else NULL
     cdef void* state[MAX_STATES]
     cdef const void* constants[MAX_CONSTANTS]
+    cdef int32_t* sums[MAX_INPUTS]
+    cdef const int32_t* bias[MAX_INPUTS]
     cdef double before[MAX_STATES * CHUNK]
-    cdef int64_t spikes
+    cdef int spikes
     cdef bint trying = False
     cdef int i
     now.step, now.key, now.context, now.counts = loop.now + t, node.key, node.context, node.poisson[k]
-    now.t, now.alike = <double>now.step * loop.dt, node.alike
+    now.t, now.alike = <double>now.step * loop.dt, node.listed if node.takes else node.alike
     for i in range(node.n_inputs):
         inputs[i] = &a[i * CHUNK]
     cdef bint alone = loop.first[index] == loop.first[index + 1]
+    cdef bint taken = node.listed and not node.wide and not alone  # by the update itself
+    now.sums, now.bias, now.unit = sums if taken else NULL, bias, node.scale
     j = lo
     while j < hi:
         n = min(node.chunk, hi - j)
@@ -336,19 +358,26 @@ cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept
         if alone:
             for i in range(node.n_inputs):
                 inputs[i] = <const char*>node.rest + 8 * resting_place(node, i, j)
+        elif taken:
+            for i in range(node.n_inputs):
+                sums[i] = <int32_t*>node.acc[k] + i * (hi - lo) + j - lo
+                bias[i] = <const int32_t*>node.bias + resting_place(node, i, j)
         else:
             take_inputs(node, k, j, n, a)
+        if node.wait >= 0:
+            now.who, now.waiting = node.who[k] + j - lo, &node.waiting[k][(j - lo) // node.chunk]
         for i in range(node.n_state):
             state[i] = <char*>node.state[i] + 8 * j
             if trying:
                 memcpy(&before[i * CHUNK], state[i], 8 * n)
         for i in range(node.n_constants):
             constants[i] = <const char*>node.constants[i] + (8 * j if node.varies[i] else 0)
-        spikes = count
-        if node.update(n, inputs, state, constants, &now, fired, sent):
-            count += nc_compact(fired, sent, n, j, ids + count, payload + count if node.graded else NULL)
+        spikes = node.update(n, inputs, state, constants, &now, ids + count, payload + count if node.graded else NULL)
+        for i in range(spikes):
+            ids[count + i] += <int32_t>j
+        count += spikes
         if trying:
-            node.settled[k][(j - lo) // node.chunk] = count == spikes and unchanged(node, state, before, n)
+            node.settled[k][(j - lo) // node.chunk] = spikes == 0 and unchanged(node, state, before, n)
         j += n
     for i in range(node.n_state):
         if node.traces[i] != NULL and (loop.now + t + 1) % loop.every == 0:

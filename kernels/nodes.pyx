@@ -3,7 +3,7 @@
 import numpy as np
 
 from cpython.pycapsule cimport PyCapsule_GetContext, PyCapsule_GetPointer
-from libc.stdint cimport int32_t, int64_t, intptr_t, uint8_t, uint64_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t, intptr_t, uint8_t, uint16_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 
@@ -133,11 +133,14 @@ cdef class Nodes:
             name = "neurocomp.update.python"  # which calls its context
         cdef update_fn function = <update_fn>PyCapsule_GetPointer(update, name)
         cdef intptr_t counts = <intptr_t>PyCapsule_GetContext(update)
-        cdef intptr_t n_inputs = counts // (MAX_CONSTANTS * (MAX_STATES + 1))
+        cdef intptr_t n_inputs = counts // (MAX_CONSTANTS * (MAX_STATES + 1)) % (MAX_INPUTS + 1)
+        cdef intptr_t takes = counts // (MAX_CONSTANTS * (MAX_STATES + 1) * (MAX_INPUTS + 1))
         wanted = (n_inputs, len(state), len(constants))
         has = (n_inputs, counts // MAX_CONSTANTS % (MAX_STATES + 1), counts % MAX_CONSTANTS)
         if wanted != has or not 1 <= n_inputs <= MAX_INPUTS:
             raise ValueError(f"this update has {has} inputs, states and constants, not {wanted}")
+        if takes < 0 or takes - 2 >= len(state):
+            raise ValueError(f"this update counts down state {takes - 2}, of {len(state)}")
         if bias.shape[0] != n_inputs * size:
             raise ValueError(f"bias has {bias.shape[0]} values for {n_inputs} inputs of {size} neurons")
         cdef Node* node = self._new_node(size, lag, align)
@@ -145,7 +148,7 @@ cdef class Nodes:
         self.contexts += [] if context is None else [context]
         node.n_inputs, node.key, node.context = <int>n_inputs, key, <void*>context
         node.update, node.integer, node.wide, node.scale = function, integer, wide, scale
-        node.graded = graded
+        node.takes, node.wait, node.graded = takes > 0, max(<int>takes - 2, -1), graded
         node.n_state, node.n_constants = len(state), len(constants)
         for k in range(node.n_state):
             node.state[k] = <void*>self._hold(state[k])
@@ -171,6 +174,9 @@ cdef class Nodes:
             settled = np.zeros((node.bounds[k + 1] - node.bounds[k]) // node.chunk + 1, np.uint8)
             node.settled[k] = <uint8_t*>self._hold(settled)
             self.memories.append(settled)
+            if node.wait >= 0:
+                node.who[k] = <uint16_t*>self._hold(np.zeros(node.bounds[k + 1] - node.bounds[k] + 1, np.uint16))
+                node.waiting[k] = <int32_t*>self._hold(np.zeros(settled.size, np.int32))
         return self.loop.n_nodes - 1
 
     def rested(self, int index):

@@ -16,15 +16,43 @@ typedef struct {
     int64_t first; /* number of the first neuron of this call */
     uint64_t key;  /* of the population's random numbers */
     double t;      /* time of the step, in seconds */
-    int alike;     /* whether each constant is one number for all neurons */
+    int alike;     /* whether each constant is one number for all neurons (and who waits is listed, in updates that ask for it) */
     nc_counts *counts; /* what Poisson counts keep from call to call */
     void *context; /* of updates that are not compiled */
+    /* For updates that say so, of neurons that are alike: */
+    int32_t *const *sums;       /* accumulators of each input, to be read and set to their bias, instead of inputs; or NULL */
+    const int32_t *const *bias;
+    double unit;                /* value of 1 in an accumulator */
+    uint16_t *who;              /* the neurons that wait, numbered within this call; changed with those that begin and end to */
+    int32_t *waiting;           /* how many they are */
 } nc_now;
 
-/* One step of n <= NC_PART neurons. inputs, state, constants: arrays of n float64 (int64 for Loihi arithmetic). fired, payload: n
- * values to write, payload only of graded neurons. Returns 0 if none has fired; then nothing need be written there. */
+/* One step of n <= NC_PART neurons. inputs, state, constants: arrays of n float64 (int64 for Loihi arithmetic). Returns how many
+ * have fired, and writes their numbers within the call to ids, ascending, and what graded neurons send to payload; both have room
+ * for n. */
 typedef int (*nc_update)(ptrdiff_t n, const void *const *inputs, void *const *state, const void *const *constants,
-                         const nc_now *now, unsigned char *fired, int32_t *payload);
+                         const nc_now *now, int32_t *ids, int32_t *payload);
+
+/* List which of n flags are 1, and with them what was sent, unless that is NULL; returns how many. Flags are looked at 64 at a
+ * time, then eight, as few are set. ids and payload have room for n. */
+static inline int nc_compact(const unsigned char *fired, const int32_t *sent, ptrdiff_t n, int32_t *ids, int32_t *payload) {
+    int count = 0;
+    for (ptrdiff_t at = 0; at < n; at += 64) {
+        uint64_t words[8] = {0};
+        memcpy(words, fired + at, (size_t)(n - at < 64 ? n - at : 64));
+        if ((words[0] | words[1] | words[2] | words[3] | words[4] | words[5] | words[6] | words[7]) == 0) continue;
+        for (ptrdiff_t j = at; j < n && j < at + 64; j++) {
+            if (j % 8 == 0 && words[(j - at) / 8] == 0) {
+                j += 7;
+                continue;
+            }
+            ids[count] = (int32_t)j;
+            if (payload != NULL) payload[count] = sent[j];
+            count += fired[j];
+        }
+    }
+    return count;
+}
 
 static inline double nc_min_float(double x, double y) { return x < y ? x : y; }
 static inline double nc_max_float(double x, double y) { return x > y ? x : y; }

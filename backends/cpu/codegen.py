@@ -18,7 +18,7 @@ from neurocomp.ir.folding import fold_form
 from neurocomp.ir.integrators import INTEGRATORS, scheme
 from neurocomp.ir.model import refractory
 from neurocomp.ir.neurons import BUILTIN
-from neurocomp.ir.printers.c import c_function
+from neurocomp.ir.printers.c_step import c_function, takes_sums
 from neurocomp.ir.program import StepForm
 
 # How the kernels and all generated C are compiled. No contraction into fused multiply-add and no reassociation, and integers
@@ -39,10 +39,12 @@ cdef extern from *:
     """
 {declarations}
 
-cdef capsule(void* function, intptr_t inputs, intptr_t states, intptr_t constants):
-    """The function and the numbers of arrays it reads, for the engine to check (17: its MAX_STATES + 1, 64: MAX_CONSTANTS)."""
+cdef capsule(void* function, intptr_t inputs, intptr_t states, intptr_t constants, bint takes, int wait):
+    """The function and the numbers of arrays it reads, for the engine to check (9: its MAX_INPUTS + 1, 17: MAX_STATES + 1, 64:
+    MAX_CONSTANTS); whether it takes sums itself and which state counts down while neurons wait (0: it does not, 1: it does, none).
+    """
     result = PyCapsule_New(function, "neurocomp.update", NULL)
-    PyCapsule_SetContext(result, <void*>((inputs * 17 + states) * 64 + constants))
+    PyCapsule_SetContext(result, <void*>((((wait + 2 if takes else 0) * 9 + inputs) * 17 + states) * 64 + constants))
     return result
 
 
@@ -104,7 +106,8 @@ def module_source(forms: Iterable[StepForm]) -> str:
         source=functions,
         declarations="\n".join(f"    void update_{key}()" for key in by_digest),
         table="\n".join(
-            f'    "{key}": capsule(<void*>update_{key}, {len(form.inputs)}, {len(form.state)}, {len(form.constants)}),'
+            f'    "{key}": capsule(<void*>update_{key}, {len(form.inputs)}, {len(form.state)}, {len(form.constants)}, '
+            "{}, {}),".format(*takes_sums(form))
             for key, form in by_digest.items()
         ),
     )

@@ -10,7 +10,7 @@ import neurocomp as nc
 from neurocomp.backends.cpu.codegen import builtin_forms, module_source
 from neurocomp.ir.expressions import FUNCTIONS, Assign, Binary, Call, Compare, Name, Number, Unary
 from neurocomp.ir.integrators import scheme
-from neurocomp.ir.printers.c import c_function
+from neurocomp.ir.printers.c_step import c_function
 from neurocomp.ir.program import StepForm
 
 HOSTILE = ['v"; int x = 1; //', "v; system('ls')", "__import__", "_v", "v\nw", "v\\", "\uff56", "v\0", "1v", "v w", "v)"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import neurocomp.kernels
 from neurocomp.ir.expressions import Assign, Binary, Call, Compare, Logic, Name, Number, Unary, names, parse_expression
-from neurocomp.ir.printers.c import c_function
+from neurocomp.ir.printers.c_step import c_function
 from neurocomp.ir.printers.numpy import numpy_step, numpy_value
 from neurocomp.ir.printers.text import form_text, to_text
 from neurocomp.ir.program import StepForm

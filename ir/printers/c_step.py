@@ -1,0 +1,270 @@
+"""The step program as C: one update function for each step form, with the signature `nc_update` of `kernels/step.h`."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from neurocomp.ir.expressions import Assign, Call, Expr, children, draws, names
+from neurocomp.ir.printers.c import to_c
+from neurocomp.ir.program import TIME, StepForm
+from neurocomp.ir.usual import Usual, usual
+
+FEW = 16  # constants that registers hold while neurons that are alike are updated; with more, compilers give up vectors
+
+
+def c_function(form: StepForm, name: str) -> str:
+    """C source of one update function over `n` neurons.
+
+    Signature: `nc_update` of `kernels/step.h`; inputs, states and constants are arrays of n float64 (int64 for Loihi
+    arithmetic) in the order of `form.inputs`, `form.state` and `form.constants`; no state overlaps another array.
+
+    Where constants are the same for all neurons, and spikes can be told from the states afterwards, the loop computes the usual
+    step only (`neurocomp.ir.usual`), with the input straight from the accumulators; spikes and waiting neurons come after it.
+    Otherwise one loop does it all.
+    """
+    return _Function(form).text(name)
+
+
+def takes_sums(form: StepForm) -> tuple[bool, int]:
+    """Whether the function of a form can read accumulators itself, and then the number of the state that counts down while a
+    neuron waits, or -1: what the engine must hand to it.
+    """
+    split = _Function(form).split
+    return split is not None, -1 if split is None or split.wait is None else form.state.index(split.wait)
+
+
+@dataclass(frozen=True)
+class _Function:
+    form: StepForm
+
+    @property
+    def kind(self) -> str:
+        return "int64_t" if self.form.arithmetic == "loihi" else "double"
+
+    @cached_property
+    def counts(self) -> dict[int, Expr]:
+        """By site, the mean of every Poisson count whose mean is known before the loop.
+
+        They are drawn for many neurons at once, several times as fast as one by one.
+        """
+        known = {*self.form.constants, TIME}
+        calls = (call for assign in self.form.updates for call in draws(assign.value) if call.function == "poisson")
+        means = {call.site: call.args[0] for call in calls}
+        return {site: mean for site, mean in means.items() if not {*names(mean)} - known and not any(draws(mean))}
+
+    @cached_property
+    def split(self) -> Usual | None:
+        """The usual step, where it is worth a loop of its own: no draws are left in it, which want more lanes than float64 has."""
+        if not len(self.form.constants) < FEW:
+            return None
+        sites = {call.site for expr in self.form.expressions() for call in draws(expr)}
+        return usual(self.form) if sites == {*self.counts} else None
+
+    def text(self, name: str) -> str:
+        form, kind = self.form, self.kind
+        used = {name for expr in form.expressions() for name in names(expr)}
+        random = any(True for expr in form.expressions() for _ in draws(expr))
+        lines = [
+            f"NC_CLONES static int {name}(ptrdiff_t n, const void *const *inputs, void *const *state,",
+            "        const void *const *constants, const nc_now *now, int32_t *restrict ids, int32_t *restrict payload) {",
+            *(f"    const {kind} *restrict i{k} = inputs[{k}];" for k in range(len(form.inputs))),
+            *(f"    {kind} *restrict s{k} = state[{k}];" for k in range(len(form.state))),
+            *(f"    const {kind} *restrict c{k} = constants[{k}];" for k in range(len(form.constants))),
+        ]
+        lines += [f"    const double {TIME}_ = now->t;"] if TIME in used else []
+        lines += ["    const nc_now here = *now;", "    now = &here;"] if random else []  # read once, not under a condition
+        lines += [
+            "    (void)state; (void)constants; (void)payload; (void)ids; (void)now;",
+            *(line for site, mean in self.counts.items() for line in self._count_ahead(site, mean)),
+        ]
+        if self.split is not None:
+            lines += ["    if (now->alike) {", *self._scalars(form.constants), *self._usual(self.split), "    }"]
+        return "\n".join([*lines, *self._whole(), "}"]) + "\n"
+
+    def _scalars(self, wanted: Iterable[str]) -> list[str]:
+        return [f"        const {self.kind} {x}_ = c{self.form.constants.index(x)}[0];" for x in wanted]
+
+    def _loads(self, wanted: Container[str], each: bool) -> list[str]:
+        """Neuron j's values: of states, and where each neuron has its own, of constants."""
+        lines = [f"            {self.kind} {x}_ = s{k}[j];" for k, x in enumerate(self.form.state) if x in wanted]
+        constants = enumerate(self.form.constants if each else ())
+        return lines + [f"            const {self.kind} {x}_ = c{k}[j];" for k, x in constants if x in wanted]
+
+    def _assigned(self, updates: tuple[Assign, ...]) -> list[str]:
+        temporaries = dict.fromkeys(x.target for x in updates if x.target not in self.form.state)
+        lines = [f"            {self.kind} {x}_;" for x in temporaries]
+        return lines + [f"            {x.target}_ = {to_c(x.value, self.form.arithmetic, self.counts)};" for x in updates]
+
+    def _count_ahead(self, site: int, mean: Expr) -> list[str]:
+        """Code that draws a count for every neuron of a part."""
+        form = self.form
+        where = f"n, now->key, now->step, now->first, {site}"
+        needed = [(k, x) for k, x in enumerate(form.constants) if x in {*names(mean)}]
+        return [
+            f"        double p{site}[NC_PART] NC_ALIGNED;",
+            "        if (now->alike) {",
+            *(f"            const double {x}_ = c{k}[0];" for k, x in needed),
+            f"            nc_poisson_same({where}, {to_c(mean, form.arithmetic)}, p{site}, now->counts);",
+            "        } else {",
+            f"            double m{site}[NC_PART] NC_ALIGNED;",
+            "            NC_ELEMENTWISE",
+            "            for (ptrdiff_t j = 0; j < n; j++) {",
+            *(f"                const double {x}_ = c{k}[j];" for k, x in needed),
+            f"                m{site}[j] = {to_c(mean, form.arithmetic)};",
+            "            }",
+            f"            nc_poisson_fill({where}, m{site}, p{site});",
+            "        }",
+        ]
+
+    # ---------------------------------------------------------------------------------------------------------- whole steps
+
+    def _whole(self) -> list[str]:
+        """Loops that do everything, for whatever constants.
+
+        Compilers make as many lanes as a register has of the narrowest type in a loop. Bytes for who spiked would mean 64 neurons
+        at once, eight registers for every value and most of them on the stack; so spikes are kept in 32 bits, and become bytes in
+        a loop of their own. Random numbers, long chains of multiplications, are quicker with twice as many lanes.
+        """
+        form = self.form
+        random = any(True for expr in form.expressions() for _ in draws(expr))
+        late = self._is_late()
+        lines = [f"    int{16 if random else 32}_t some = 0, spiked[NC_PART] NC_ALIGNED;"] if form.spike is not None else []
+        lines += ["    int32_t sent[NC_PART] NC_ALIGNED;"] if form.payload is not None else []
+        if self.split is None and 0 < len(form.constants) <= FEW:
+            lines += [
+                "    if (now->alike) {",
+                *self._scalars(form.constants),
+                *self._loop(late, each=False),
+                "    } else {",
+                *self._loop(late, each=True),
+                "    }",
+            ]
+        else:
+            lines += self._loop(late, each=True)
+        if form.spike is None:
+            return [*lines, "    return 0;"]
+        flag, what = ("spiked[j]", "NULL, n, ids, NULL") if form.payload is None else ("(spiked[j] & (sent[j] != 0))", "sent, n, ids, payload")
+        lines += ["    for (ptrdiff_t j = 0; j < n; j++) some |= spiked[j];", "    if (!some) return 0;"]
+        lines += ["    unsigned char fired[NC_PART] NC_ALIGNED;"]
+        lines += [f"    for (ptrdiff_t j = 0; j < n; j++) fired[j] = (unsigned char){flag};"]
+        lines += [f"    const int count = nc_compact(fired, {what});"]
+        return [*lines, *(self._late_reset(form.reset, each=True) if late else []), "    return count;"]
+
+    def _loop(self, late: bool, each: bool) -> list[str]:
+        """The loop over neurons. each: constants have a value for every neuron, else they are scalars, known here."""
+        form = self.form
+        used = {name for expr in form.expressions() for name in names(expr)}
+        lines = ["        NC_ELEMENTWISE", "        for (ptrdiff_t j = 0; j < n; j++) {"]
+        lines += [f"            const {self.kind} {x}_ = i{k}[j];" for k, x in enumerate(form.inputs) if x in used]
+        lines += [*self._loads((*form.state, *form.constants), each), *self._assigned(form.updates)]
+        if form.spike is not None:
+            lines.append(f"            const int spike = {to_c(form.spike, form.arithmetic)};")
+            if form.payload is not None:
+                lines.append(f"            const {self.kind} carried = {to_c(form.payload, form.arithmetic)};")
+            if not late:
+                lines += [f"            {x.target}_ = spike ? {to_c(x.value, form.arithmetic)} : {x.target}_;" for x in form.reset]
+            lines.append("            spiked[j] = spike;")
+            lines += ["            sent[j] = (int32_t)carried;"] if form.payload is not None else []
+        lines += [f"            s{k}[j] = {x}_;" for k, x in enumerate(form.state)]
+        return [*lines, "        }"]
+
+    def _is_late(self) -> bool:
+        """Whether the reset is so costly that it is worth a second loop over those that spiked, which are few."""
+        form = self.form
+        temporary = {name for x in form.reset for name in names(x.value)} & {*form.temporaries}
+        return form.payload is None and not temporary and any(_costly(x.value) for x in form.reset)
+
+    def _late_reset(self, reset: tuple[Assign, ...], each: bool, after: tuple[str, ...] = ()) -> list[str]:
+        """The reset of those that spiked, over the states as the first loop left them."""
+        form = self.form
+        needed = {name for x in reset for name in (x.target, *names(x.value))}
+        lines = ["        for (int q = 0; q < count; q++) {", "            const ptrdiff_t j = ids[q];"]
+        lines += [f"            const {self.kind} {x}_ = i{k}[j];" for k, x in enumerate(form.inputs) if x in needed]
+        lines += self._loads(needed, each)
+        lines += [f"            {x.target}_ = {to_c(x.value, form.arithmetic)};" for x in reset]
+        lines += [f"            s{k}[j] = {x}_;" for k, x in enumerate(form.state) if any(y.target == x for y in reset)]
+        return [*lines, *after, "        }"]
+
+    # ---------------------------------------------------------------------------------------------------------- usual steps
+
+    def _usual(self, split: Usual) -> list[str]:
+        """The usual step for all, then the few that wait, then those that spike."""
+        state = {x: f"s{k}" for k, x in enumerate(self.form.state)}
+        form = split.form
+        lines = ["        int64_t some = 0;"] if form.spike is not None else []
+        if split.wait is not None:
+            lines += ["        uint16_t *const who = now->who;", "        const int32_t waited = *now->waiting;"]
+            for x in split.held:
+                lines += [f"        {self.kind} held_{state[x]}[NC_PART];"]
+                lines += [f"        for (int32_t q = 0; q < waited; q++) held_{state[x]}[q] = {state[x]}[who[q]];"]
+        lines += ["        if (now->sums != NULL) {"]
+        lines += [f"            int32_t *restrict a{k} = now->sums[{k}];" for k in range(len(form.inputs))]
+        lines += [f"            const int32_t *restrict b{k} = now->bias[{k}];" for k in range(len(form.inputs))]
+        lines += ["            const double unit = now->unit;"] if self.kind == "double" else []
+        lines += [*self._usual_loop(split, sums=True), "        } else {", *self._usual_loop(split, sums=False), "        }"]
+        if split.wait is not None and split.count is not None:
+            wait = state[split.wait]
+            lines += ["        for (int32_t q = 0; q < waited; q++) {", "            const ptrdiff_t j = who[q];"]
+            lines += [f"            {state[x]}[j] = held_{state[x]}[q];" for x in split.held]
+            lines += [f"            const {self.kind} {split.wait}_ = {wait}[j];"]
+            lines += [f"            {wait}[j] = {to_c(split.count, form.arithmetic)};", "        }"]
+        return [*lines, *self._usual_spikes(split, state)]
+
+    def _usual_loop(self, split: Usual, sums: bool) -> list[str]:
+        """sums: take the input from the accumulators, and leave their bias there."""
+        form = split.form
+        used = {name for x in form.updates for name in (x.target, *names(x.value))}
+        used |= {*names(form.spike)} if form.spike is not None else set()
+        scale = " * unit" if self.kind == "double" else ""
+        lines = ["            NC_ELEMENTWISE", "            for (ptrdiff_t j = 0; j < n; j++) {"]
+        for k, x in enumerate(form.inputs):
+            value = f"({self.kind})a{k}[j]{scale}" if sums else f"i{k}[j]"
+            lines += [f"            const {self.kind} {x}_ = {value};"] if x in used else []
+            lines += [f"            a{k}[j] = b{k}[j];"] if sums else []
+        lines += [*self._loads(used, False), *self._assigned(form.updates)]
+        lines += [f"            some |= {to_c(form.spike, form.arithmetic)} ? -1 : 0;"] if form.spike is not None else []
+        lines += [f"            s{k}[j] = {x}_;" for k, x in enumerate(self.form.state) if x in split.changed]
+        return [*lines, "            }"]
+
+    def _usual_spikes(self, split: Usual, state: dict[str, str]) -> list[str]:
+        """Who spiked, of those that did not wait; their reset; and who waits now."""
+        form = split.form
+        if form.spike is None:
+            return ["        return 0;"]
+        flags = [
+            "            unsigned char fired[NC_PART] NC_ALIGNED;",
+            "            NC_ELEMENTWISE",
+            "            for (ptrdiff_t j = 0; j < n; j++) {",
+            *self._loads({*names(form.spike)}, False),
+            f"                fired[j] = (unsigned char){to_c(form.spike, form.arithmetic)};",
+            "            }",
+        ]
+        compact = "            count = nc_compact(fired, NULL, n, ids, NULL);"
+        if split.wait is None:
+            lines = [*flags, compact, *self._late_reset(form.reset, False)]
+            return ["        int count = 0;", "        if (some) {", *lines, "        }", "        return count;"]
+        wait = state[split.wait]
+        return [
+            "        int count = 0;",
+            "        if (some) {",
+            *flags,
+            "            for (int32_t q = 0; q < waited; q++) fired[who[q]] = 0;",
+            compact,
+            "        }",
+            "        int32_t left = 0;",
+            "        for (int32_t q = 0; q < waited; q++) {",
+            "            const uint16_t j = who[q];",
+            "            who[left] = j;",
+            f"            left += {wait}[j] > 0;",
+            "        }",
+            *self._late_reset(form.reset, False, (f"            who[left] = (uint16_t)j, left += {wait}[j] > 0;",)),
+            "        *now->waiting = left;",
+            "        return count;",
+        ]
+
+
+def _costly(expr: Expr) -> bool:
+    cheap = {"where", "min", "max", "abs", "sqrt", "round"}
+    return (isinstance(expr, Call) and expr.function not in cheap) or any(_costly(child) for child in children(expr))
