@@ -9,7 +9,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from neurocomp.ir.expressions import Assign, Call, Compare, Expr, Logic, Name, Number, Unary, children, draws, names, rewrite, substitute
+from neurocomp.ir.expressions import (
+    Assign,
+    Binary,
+    Call,
+    Compare,
+    Expr,
+    Logic,
+    Name,
+    Number,
+    Unary,
+    draws,
+    names,
+    rewrite,
+    substitute,
+)
 from neurocomp.ir.program import StepForm
 
 
@@ -21,7 +35,7 @@ class Usual:
         and the time, so that they can be looked at later. Same states and inputs as the whole form.
     changed: the states that its updates assign.
     wait: the state above zero in neurons that wait, or None where neurons do not. count: its value after a step of waiting,
-        of `wait` itself. held: the states that waiting neurons keep; all others change as usual. None that waits spikes.
+        less by a number. held: the states that waiting neurons keep; all others change as usual. None that waits spikes.
     """
 
     form: StepForm
@@ -57,9 +71,18 @@ def _split(form: StepForm, wait: str | None) -> Usual | None:
     if wait in changed or few.form.spike != FALSE or any(few.values[x] != many.values[x] for x in others):
         return None
     count = numbers.meaning(few.values[wait])
-    if {*names(count)} - {wait} or any(draws(count)):
+    if not _counts_down(form, wait, count):
         return None
     return Usual(_pruned(many.form, changed), changed, wait, count, held)
+
+
+def _counts_down(form: StepForm, wait: str, count: Expr) -> bool:
+    """Whether the state always is a number if constants are: one that is not neither waits nor does not."""
+    match count:
+        case Binary("-", Name(name), Number(value)) if name == wait and value > 0:
+            starts = [x.value for x in form.reset if x.target == wait]
+            return all(isinstance(x, Number) or (isinstance(x, Name) and x.id in form.constants) for x in starts)
+    return False
 
 
 def _pruned(form: StepForm, changed: tuple[str, ...]) -> StepForm:
@@ -95,16 +118,20 @@ class _Numbers:
         return self._number(Call("before", (Name(state),)))
 
     def _number(self, expr: Expr) -> Name:
-        return expr if isinstance(expr, Name) and expr in self.known.values() else self.known.setdefault(expr, Name(f"#{len(self.known)}"))
+        if isinstance(expr, Name) and expr.id.startswith("#"):
+            return expr
+        return self.known.setdefault(expr, Name(f"#{len(self.known)}"))
 
     def meaning(self, value: Name) -> Expr:
         """The value in terms of states before the step."""
         of = {number: expr for expr, number in self.known.items()}
 
         def resolve(part: Expr) -> Expr:
-            if isinstance(part, Name) and part in of:
-                expr = of[part]
-                return expr.args[0] if isinstance(expr, Call) and expr.function == "before" else rewrite(expr, resolve)
+            match part:
+                case Name() if part in of:
+                    return resolve(of[part]) if isinstance(of[part], Call) else rewrite(of[part], resolve)
+                case Call("before", (state,)):
+                    return state
             return part
 
         return resolve(value)

@@ -64,11 +64,10 @@ cdef int call(
         for k, value in enumerate(values):
             update.write(state[k], n, update.dtype, value)
         if sent is not None:
-            sent = np.broadcast_to(sent, (n,))
-            fired = np.flatnonzero(sent)
+            fired = np.flatnonzero(np.broadcast_to(np.not_equal(sent, 0), (n,)))
             update.write(ids, len(fired), np.int32, fired)
             if update.graded:
-                update.write(payload, len(fired), np.int32, sent[fired])
+                update.write(payload, len(fired), np.int32, np.broadcast_to(sent, (n,))[fired])
             return len(fired)
     except BaseException as error:
         update.error = error

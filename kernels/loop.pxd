@@ -84,7 +84,7 @@ cdef struct Node:
     int n_constants
     void* state[MAX_STATES]            # n_state pointers to arrays of `size` float64 or int64
     const void* constants[MAX_CONSTANTS]  # n_constants pointers to arrays of `size`, or of CHUNK equal values
-    bint alike                 # none of them varies
+    bint alike                 # none of them varies, and none is no number where neurons wait
     uint8_t varies[MAX_CONSTANTS]         # whether the constant has one value per neuron
     bint level                 # each receptor's bias is one number for all neurons: `bias` and `rest` have CHUNK columns
     const void* bias           # n_inputs x size grid units as the accumulators' type: their values before any event

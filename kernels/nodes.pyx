@@ -152,7 +152,7 @@ cdef class Nodes:
         node.n_state, node.n_constants = len(state), len(constants)
         for k in range(node.n_state):
             node.state[k] = <void*>self._hold(state[k])
-        node.alike = True
+        node.alike = node.wait < 0 or not any([np.isnan(array).any() for array in constants])  # else who waits may not be known
         for k in range(node.n_constants):
             node.varies[k] = constants[k].shape[0] == size and size > 1
             node.alike = node.alike and not node.varies[k]

@@ -41,7 +41,8 @@ cdef extern from *:
 
 cdef capsule(void* function, intptr_t inputs, intptr_t states, intptr_t constants, bint takes, int wait):
     """The function and the numbers of arrays it reads, for the engine to check (9: its MAX_INPUTS + 1, 17: MAX_STATES + 1, 64:
-    MAX_CONSTANTS); whether it takes sums itself and which state counts down while neurons wait (0: it does not, 1: it does, none).
+    MAX_CONSTANTS); with 0 where it cannot take sums itself, else 2 more than the number of the state that counts down while
+    neurons wait, or 1 where none does.
     """
     result = PyCapsule_New(function, "neurocomp.update", NULL)
     PyCapsule_SetContext(result, <void*>((((wait + 2 if takes else 0) * 9 + inputs) * 17 + states) * 64 + constants))

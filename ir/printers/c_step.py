@@ -56,7 +56,7 @@ class _Function:
 
     @cached_property
     def split(self) -> Usual | None:
-        """The usual step, where it is worth a loop of its own: no draws are left in it, which want more lanes than float64 has."""
+        """The usual step, where a loop of its own is worth it: no draws, which want more lanes, are left in it."""
         if not len(self.form.constants) < FEW:
             return None
         sites = {call.site for expr in self.form.expressions() for call in draws(expr)}
@@ -123,9 +123,9 @@ class _Function:
     def _whole(self) -> list[str]:
         """Loops that do everything, for whatever constants.
 
-        Compilers make as many lanes as a register has of the narrowest type in a loop. Bytes for who spiked would mean 64 neurons
-        at once, eight registers for every value and most of them on the stack; so spikes are kept in 32 bits, and become bytes in
-        a loop of their own. Random numbers, long chains of multiplications, are quicker with twice as many lanes.
+        Compilers make as many lanes as a register has of the narrowest type in a loop. Bytes for who spiked would mean 64
+        neurons at once, eight registers for every value and most of them on the stack; so spikes are kept in 32 bits, and
+        become bytes in a loop of their own. Random numbers, long chains of multiplications, are quicker with twice the lanes.
         """
         form = self.form
         random = any(True for expr in form.expressions() for _ in draws(expr))
@@ -145,7 +145,9 @@ class _Function:
             lines += self._loop(late, each=True)
         if form.spike is None:
             return [*lines, "    return 0;"]
-        flag, what = ("spiked[j]", "NULL, n, ids, NULL") if form.payload is None else ("(spiked[j] & (sent[j] != 0))", "sent, n, ids, payload")
+        flag, what = "spiked[j]", "NULL, n, ids, NULL"
+        if form.payload is not None:
+            flag, what = "(spiked[j] & (sent[j] != 0))", "sent, n, ids, payload"
         lines += ["    for (ptrdiff_t j = 0; j < n; j++) some |= spiked[j];", "    if (!some) return 0;"]
         lines += ["    unsigned char fired[NC_PART] NC_ALIGNED;"]
         lines += [f"    for (ptrdiff_t j = 0; j < n; j++) fired[j] = (unsigned char){flag};"]
@@ -163,8 +165,8 @@ class _Function:
             lines.append(f"            const int spike = {to_c(form.spike, form.arithmetic)};")
             if form.payload is not None:
                 lines.append(f"            const {self.kind} carried = {to_c(form.payload, form.arithmetic)};")
-            if not late:
-                lines += [f"            {x.target}_ = spike ? {to_c(x.value, form.arithmetic)} : {x.target}_;" for x in form.reset]
+            for x in () if late else form.reset:
+                lines.append(f"            {x.target}_ = spike ? {to_c(x.value, form.arithmetic)} : {x.target}_;")
             lines.append("            spiked[j] = spike;")
             lines += ["            sent[j] = (int32_t)carried;"] if form.payload is not None else []
         lines += [f"            s{k}[j] = {x}_;" for k, x in enumerate(form.state)]

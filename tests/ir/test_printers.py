@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import neurocomp.kernels
 from neurocomp.ir.expressions import Assign, Binary, Call, Compare, Logic, Name, Number, Unary, names, parse_expression
-from neurocomp.ir.printers.c_step import c_function
+from neurocomp.ir.printers.c_step import c_function, takes_sums
 from neurocomp.ir.printers.numpy import numpy_step, numpy_value
 from neurocomp.ir.printers.text import form_text, to_text
 from neurocomp.ir.program import StepForm
@@ -114,7 +114,8 @@ def _compiled(drawn, folder):
     functions = [c_function(form, f"f{k}").replace("NC_CLONES", "") for k, form in enumerate(drawn)]
     exported = [
         f"int run{k}(ptrdiff_t n, const void *const *a, void *const *s, const void *const *c, int alike, "
-        f"unsigned char *f, int32_t *p) {{ const nc_now now = {{.alike = alike}}; return f{k}(n, a, s, c, &now, f, p); }}"
+        f"int32_t *const *sums, const int32_t *const *bias, int32_t *ids) {{ const nc_now now = {{.alike = alike, "
+        f".sums = sums, .bias = bias, .unit = 0.5}}; return f{k}(n, a, s, c, &now, ids, NULL); }}"
         for k in range(len(drawn))
     ]
     source, library = folder / "forms.c", folder / "forms.so"
@@ -144,33 +145,41 @@ def _same_bits(first, second):
 @pytest.mark.parametrize("arithmetic", ["float", "loihi"])
 def test_c_and_numpy_agree_bit_for_bit(arithmetic, tmp_path_factory):
     @settings(QUICK, max_examples=3, phases=[Phase.generate])
-    @given(st.lists(forms(arithmetic), min_size=12, max_size=12), st.integers(0, 2**32), st.booleans())
-    def agree(drawn, seed, alike):
+    @given(
+        st.lists(forms(arithmetic), min_size=12, max_size=12), st.integers(0, 2**32), st.sampled_from(["each", "alike", "sums"])
+    )
+    def agree(drawn, seed, how):
         functions = _compiled(drawn, tmp_path_factory.mktemp("c"))
         for form, function in zip(drawn, functions, strict=True):
-            values = _values(arithmetic, np.random.default_rng(seed))
+            rng = np.random.default_rng(seed)
+            values, alike = _values(arithmetic, rng), how != "each"
+            sums, bias = rng.integers(-(2**31), 2**31, (2, N)).astype(np.int32)
+            if took := how == "sums" and takes_sums(form)[0]:
+                values["a"] = sums.astype(np.int64) if arithmetic == "loihi" else sums * 0.5
             state = {name: values[name].copy() for name in ("x", "y")}
             constants = {
                 name: np.full_like(values[name], values[name][0]) if alike else values[name] for name in form.constants
             }
             arrays = [state[name].copy() for name in form.state]
-            fired = np.full(N, 7, np.uint8)
-            some = function(
+            ids = np.full(N, 7, np.int32)
+            count = function(
                 ctypes.c_ssize_t(N),
-                _pointers([values["a"]]),
+                _pointers([np.zeros_like(values["a"]) if took else values["a"]]),
                 _pointers(arrays),
                 _pointers(list(constants.values())),
                 alike,
-                fired.ctypes.data_as(ctypes.c_void_p),
-                np.zeros(N, np.int32).ctypes.data_as(ctypes.c_void_p),
+                _pointers([sums]) if took else None,
+                _pointers([bias]) if took else None,
+                ids.ctypes.data_as(ctypes.c_void_p),
             )
             with np.errstate(all="ignore"):
                 spikes = numpy_step(form)({"a": values["a"]}, state, constants)
             for name, array in zip(form.state, arrays, strict=True):
                 assert _same_bits(state[name], array), f"{name} after\n{form_text(form)}"
-            wanted = np.broadcast_to(spikes, (N,))
-            assert some == wanted.any(), form_text(form)
-            assert np.array_equal(wanted, fired if some else np.zeros(N)), form_text(form)
+            wanted = np.flatnonzero(np.broadcast_to(spikes, (N,)))
+            assert ids[:count].tolist() == wanted.tolist(), form_text(form)
+            if took:
+                assert np.array_equal(sums, bias)
 
     agree()
 
