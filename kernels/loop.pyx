@@ -320,7 +320,7 @@ cdef bint unchanged(const Node* node, void** state, const double* before, int64_
 cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept nogil:
     """Update thread k's neurons of a population, chunk by chunk, and put their spikes into the ring."""
     cdef Node* node = &loop.nodes[index]
-    cdef int64_t lo = node.bounds[k], hi = node.bounds[k + 1], j, n, count = 0
+    cdef int64_t lo = node.bounds[k], hi = node.bounds[k + 1], j, n, part = 0, count = 0
     cdef int64_t slot = step % node.ring
     cdef int32_t* ids = node.ids + slot * node.size + lo
     cdef double room[MAX_INPUTS * CHUNK + 8]
@@ -333,9 +333,8 @@ cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept
     cdef int32_t* sums[MAX_INPUTS]
     cdef const int32_t* bias[MAX_INPUTS]
     cdef double before[MAX_STATES * CHUNK]
-    cdef int spikes
     cdef bint trying = False
-    cdef int i
+    cdef int i, spikes
     now.step, now.key, now.context, now.counts = loop.now + t, node.key, node.context, node.poisson[k]
     now.t, now.alike = <double>now.step * loop.dt, node.listed if node.takes else node.alike
     for i in range(node.n_inputs):
@@ -347,13 +346,12 @@ cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept
     while j < hi:
         n = min(node.chunk, hi - j)
         if node.autonomous:
-            i = (j - lo) // node.chunk
-            trying = (node.settled[k][i] or step % SOMETIMES == 0) and at_rest(node, k, j, n, alone)
-            if trying and node.settled[k][i]:
+            trying = (node.settled[k][part] or step % SOMETIMES == 0) and at_rest(node, k, j, n, alone)
+            if trying and node.settled[k][part]:
                 node.rested[k] += n
-                j += n
+                j, part = j + n, part + 1
                 continue
-            node.settled[k][i] = False
+            node.settled[k][part] = False
         now.first = j
         if alone:
             for i in range(node.n_inputs):
@@ -365,7 +363,7 @@ cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept
         else:
             take_inputs(node, k, j, n, a)
         if node.wait >= 0:
-            now.who, now.waiting = node.who[k] + j - lo, &node.waiting[k][(j - lo) // node.chunk]
+            now.who, now.waiting = node.who[k] + j - lo, &node.waiting[k][part]
         for i in range(node.n_state):
             state[i] = <char*>node.state[i] + 8 * j
             if trying:
@@ -377,8 +375,8 @@ cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept
             ids[count + i] += <int32_t>j
         count += spikes
         if trying:
-            node.settled[k][(j - lo) // node.chunk] = spikes == 0 and unchanged(node, state, before, n)
-        j += n
+            node.settled[k][part] = spikes == 0 and unchanged(node, state, before, n)
+        j, part = j + n, part + 1
     for i in range(node.n_state):
         if node.traces[i] != NULL and (loop.now + t + 1) % loop.every == 0:
             memcpy(<char*>node.traces[i] + 8 * (trace_row(loop, t) * node.size + lo), <char*>node.state[i] + 8 * lo, 8 * (hi - lo))
