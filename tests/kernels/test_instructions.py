@@ -24,7 +24,7 @@ counters = nc.compile(net, "cpu", mantissa_bits=15).run(steps=100, record=[]).co
 print(counters.events["drive->cells"], counters.events["cells->next"])
 """.replace("[[0.01] * 2000] * 100", "nc.Dense([[0.01] * 2000] * 100)")
 
-BOUNDS = {  # instructions: of one event, or of one neuron and step (a fifth of which spike), its input taken and its spikes listed
+BOUNDS = {  # instructions: of one event, or of one neuron and step (a fifth of which spike, the input taken and spikes listed)
     "add_segments": 9.4,
     "nc_add_rows": 0.71,
     "loop_update": 1.1,
