@@ -14,4 +14,5 @@ cdef class Builder(Nodes):
     cdef _take_members(self, Table* table, list members)
     cdef _owners(self, Table* table, list members, int k)
     cdef _fill_window(self, Window* window, dict given)
+    cdef _fill_calendar(self, Table* table, Window* window)
     cdef _finish_projection(self, int64_t held_before)

@@ -3,17 +3,19 @@
 import numpy as np
 
 from cpython.pycapsule cimport PyCapsule_GetPointer
-from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uintptr_t
 from libc.stdlib cimport calloc, realloc
 from libc.string cimport memset
 
-from neurocomp.kernels.delivery cimport HALF, PACKED, SHARED, SPLIT, Window
+from neurocomp.kernels.delivery cimport HALF, PACKED, SHARED, SPLIT, Segment, Window
 from neurocomp.kernels.learning cimport NC_TRACES, Block, nc_engine_events, nc_learning, nc_rule
 from neurocomp.kernels.loihi cimport fill_engine
 from neurocomp.kernels.loop cimport CONV, DENSE, PLASTIC, Node, Projection, Table
 from neurocomp.kernels.nodes cimport Nodes
 
 from neurocomp.kernels.checks import check_array, check_block, check_taps, check_window
+
+MANY_DELAYS = 4  # from so many on, a table's spikes are entered in a calendar
 
 
 cdef class Builder(Nodes):
@@ -92,6 +94,10 @@ cdef class Builder(Nodes):
                 check_window(window, rows, owners[k], len(members), shared is not None, bits)
         before = self.held
         table.delays = <const int64_t*>self._hold(np.array(delays, np.int64))
+        table.span = delays[delays.shape[0] - 1] - delays[0] + 1
+        room = rows // (4 * table.span)  # all places together are a quarter of the rows
+        if delays.shape[0] >= MANY_DELAYS and not table.shift and room >= 4:
+            table.room = room
         for k, part in enumerate(windows):
             table.owners[k] = <const uint16_t*>self._hold(owners[k])
             table.windows[k] = <Window*>calloc(len(part) + 1, sizeof(Window))
@@ -101,6 +107,8 @@ cdef class Builder(Nodes):
             table.n_windows[k] = <int>len(part)
             for w, window in enumerate(part):
                 self._fill_window(&table.windows[k][w], window)
+                if table.room:
+                    self._fill_calendar(table, &table.windows[k][w])
         for k in range(len(members)):
             table.members[k] = members[k]
         table.n_members = <int>len(members)
@@ -147,6 +155,13 @@ cdef class Builder(Nodes):
             window.targets = <const uint16_t*>self._hold(given["targets"])
         if "values" in given:
             window.values = <const int32_t*>self._hold(given["values"])
+
+    cdef _fill_calendar(self, Table* table, Window* window):
+        window.due = <Segment*>self._hold(np.zeros(table.span * table.room, "3u4"))
+        counts, crowded, at = np.zeros(table.span, np.int32), np.zeros(table.span, np.uint8), np.zeros(2, np.int64)
+        window.booked, window.crowded = <int32_t*>self._hold(counts), <uint8_t*>self._hold(crowded)
+        window.at = <int64_t*>self._hold(at)
+        self.memories += [counts, crowded, at]
 
     def add_dense(self, int pre, int post, const int64_t[::1] delays, int shift, weights, rows=None, int receptor=0):
         """Add all-to-all synapses of one delay.

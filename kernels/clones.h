@@ -4,8 +4,12 @@
 #ifndef NEUROCOMP_CLONES_H
 #define NEUROCOMP_CLONES_H
 
-#ifndef NC_CLONES
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__gnu_linux__)
+#define NC_IS_CLONED
+#endif
+
+#ifndef NC_CLONES
+#ifdef NC_IS_CLONED
 #if __GNUC__ >= 12
 #define NC_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else

@@ -1,6 +1,6 @@
 """Delivery of spikes into accumulators: one function for each way synapses are stored."""
 
-from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
 
 ctypedef fused acc_t:
     int32_t
@@ -28,6 +28,11 @@ cdef enum:
     SHARED = 2                 # target only, as all have one weight
     HALF = 16                  # bits of a target where it stands alone
 
+cdef struct Segment:           # the synapses one spike reaches over one delay
+    uint32_t begin
+    uint32_t end
+    int32_t payload
+
 cdef struct Window:            # listed synapses of one source onto neighbouring accumulators of one thread
     int64_t base               # the first of them
     int64_t size               # how many
@@ -35,11 +40,18 @@ cdef struct Window:            # listed synapses of one source onto neighbouring
     const uint32_t* packed     # target - base in the lower bits, as many as the table says, weight in the upper
     const uint16_t* targets    # target - base
     const int32_t* values      # weights in grid units
+    Segment* due               # the calendar: what is due at step s is in `room` places from s % span * room on
+    int32_t* booked            # how many of these are taken, by s % span
+    uint8_t* crowded           # whether the spikes of step s are not in the calendar, as there are too many, by s % span
+    int64_t* at                # the step up to which arrivals are in it, and that from which no crowd reaches anybody
 
-cdef struct Segment:           # the synapses one spike reaches over one delay
-    uint32_t begin
-    uint32_t end
-    int32_t payload
+cdef extern from *:
+    void fetch "__builtin_prefetch"(const void* where) noexcept nogil
+
+cdef inline void fetch_range(const char* begin, const char* end) noexcept nogil:
+    while begin < end:
+        fetch(begin)
+        begin += 64
 
 cdef void add_segments(
     acc_t* acc, const Window* window, int kind, int bits, int32_t shared, const Segment* list, int64_t count, bint graded

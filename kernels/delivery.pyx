@@ -7,17 +7,8 @@ enough by proof.
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t
 
 
-cdef extern from *:
-    void fetch "__builtin_prefetch"(const void* where) noexcept nogil
-
 cdef enum:
     AHEAD = 6                  # segments whose synapses are fetched while earlier ones are added
-
-
-cdef inline void fetch_range(const char* begin, const char* end) noexcept nogil:
-    while begin < end:
-        fetch(begin)
-        begin += 64
 
 
 cdef inline void fetch_segment(const Window* window, int kind, const Segment* segment) noexcept nogil:

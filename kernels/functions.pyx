@@ -10,7 +10,7 @@ cimport numpy as cnp
 
 cdef extern from *:
     """
-#include "philox.h"
+#include "poisson.h"
 
 #define NC_INPUTS 5
 

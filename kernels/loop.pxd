@@ -136,6 +136,8 @@ cdef struct Table:             # the listed synapses of one source, onto all tar
     int n_delays
     const int64_t* delays      # n_delays machine steps, ascending
     int64_t lag                # of all its targets
+    int64_t span               # steps between the first and the last delay, both counted
+    int64_t room               # what the calendars of its windows hold for each step; 0: they have none
     int32_t shared             # the weight of all synapses, where kind is SHARED
     int n_members              # projections it holds
     int* members               # their numbers

@@ -8,8 +8,6 @@
 #ifndef NEUROCOMP_PHILOX_H
 #define NEUROCOMP_PHILOX_H
 #include "maths.h"
-#include <stddef.h>
-#include <string.h>
 
 #define NC_BLOCK 128 /* numbers worked on at once where a function needs room for them */
 
@@ -74,216 +72,23 @@ NC_INLINE double nc_53_bits(uint32_t high, uint32_t low) {
 }
 
 /* A uniform number in [0, 1), a multiple of 2^-53 */
+NC_INLINE double nc_rand_of(nc_words x) { return nc_53_bits(x.a, x.b) * 0x1p-53; }
+
 NC_INLINE double nc_rand(uint64_t key, int64_t step, int64_t neuron, int32_t site) {
-    const nc_words x = nc_draw(key, step, neuron, site, 0);
-    return nc_53_bits(x.a, x.b) * 0x1p-53;
+    return nc_rand_of(nc_draw(key, step, neuron, site, 0));
 }
 
 /* A standard normal number, by Box and Muller: sqrt(-2 log(u)) cos(2 pi v) with u in (0, 1] and v in [0, 1) of 53 bits each.
  * Its tails end at +-8.57, where the normal distribution has 1e-17 left. */
-NC_INLINE double nc_randn(uint64_t key, int64_t step, int64_t neuron, int32_t site) {
-    const nc_words x = nc_draw(key, step, neuron, site, 0);
+NC_INLINE double nc_randn_of(nc_words x) {
     const double u = (nc_53_bits(x.a, x.b) + 1.0) * 0x1p-53;
     const double quarters = nc_53_bits(x.c, x.d) * 0x1p-51, shifted = quarters + NC_MAGIC;
     const nc_pair angle = {(quarters - (shifted - NC_MAGIC)) * 0x1.921fb54442d18p+0, 0.0};
     return __builtin_sqrt(-2.0 * nc_log_normal(u)) * nc_sin_quadrant(angle, nc_bits(shifted) + 1);
 }
 
-/* ---------------------------------------------------------------------------------------------------------------- Poisson */
-
-#define NC_INVERSION 32.0 /* means below: inversion; from here: rejection, which is made for means from 10 on */
-#define NC_NORMAL 1e15    /* means above: the normal distribution, whose error of 1 / sqrt(mean) nobody can measure */
-
-/* Draws of one site: 16 bits for each of eight neighbours, which nearly always decide; the 37 bits below those; attempts */
-enum { NC_COARSE, NC_FINE, NC_ATTEMPT };
-
-/* The 16 bits of number i = 0..7 in a draw of eight */
-NC_INLINE uint32_t nc_half(nc_words x, uint32_t i) {
-    const uint32_t left = i & 2 ? x.b : x.a, right = i & 2 ? x.d : x.c, word = i & 4 ? right : left;
-    return i & 1 ? word >> 16 : word & UINT32_C(0xffff);
-}
-
-/* A uniform number in [0, 1) of 16 + 37 bits */
-NC_INLINE double nc_poisson_uniform(uint64_t key, int64_t step, int64_t neuron, int32_t site) {
-    const uint32_t coarse = nc_half(nc_draw(key, step, neuron >> 3, site, NC_COARSE), (uint32_t)neuron & 7);
-    const nc_words fine = nc_draw(key, step, neuron, site, NC_FINE);
-    const double below = (double)(int32_t)(fine.a >> 5) * 0x1p-27 + (double)(int32_t)(fine.b >> 22) * 0x1p-37;
-    return ((double)(int32_t)coarse + below) * 0x1p-16;
-}
-
-/* The count of partial sums of the distribution that u has reached, for 0 <= mean < NC_INVERSION */
-NC_INLINE double nc_poisson_inversion(double u, double mean) {
-    double count = 0.0, term = nc_exp(-mean), sum = term, before = 0.0;
-    while (u >= sum && sum > before) { /* a sum that grows no more would never reach u */
-        count += 1.0;
-        term *= mean * (1.0 / count);
-        before = sum;
-        sum += term;
-    }
-    return count;
-}
-
-/* log(P(k)) of a mean >= NC_INVERSION: from the factorial, or around the mean by Stirling's series for it */
-static inline double nc_poisson_log(double k, double mean) {
-    if (k < 16.0) {
-        double factorial = 1.0;
-        for (double i = 2.0; i <= k; i += 1.0) factorial *= i;
-        return k * nc_log(mean) - mean - nc_log(factorial);
-    }
-    const double t = (k - mean) / mean, z = 1.0 / (k * k);
-    const double stirling = (1.0 / 12.0 - z * (1.0 / 360.0 - z * (1.0 / 1260.0 - z * (1.0 / 1680.0)))) / k;
-    return -mean * ((1.0 + t) * nc_log1p(t) - t) - 0.5 * nc_log(6.283185307179586 * k) - stirling;
-}
-
-/* Transformed rejection with squeeze, PTRS: Hoermann, Insurance: Mathematics and Economics 12 (1993) 39-45; each attempt has
- * its own counter */
-static inline double nc_poisson_rejection(uint64_t key, int64_t step, int64_t neuron, int32_t site, double mean) {
-    const double b = 0.931 + 2.53 * __builtin_sqrt(mean), a = -0.059 + 0.02483 * b;
-    const double inverse_alpha = 1.1239 + 1.1328 / (b - 3.4), inside = 0.9277 - 3.6224 / (b - 2.0);
-    for (uint32_t attempt = NC_ATTEMPT; attempt < 65536; attempt++) {
-        const nc_words x = nc_draw(key, step, neuron, site, attempt);
-        const double u = nc_53_bits(x.a, x.b) * 0x1p-53 - 0.5, v = nc_53_bits(x.c, x.d) * 0x1p-53;
-        const double edge = 0.5 - nc_magnitude(u), k = nc_floor((2.0 * a / edge + b) * u + mean + 0.43);
-        if (edge >= 0.07 && v <= inside) return k;
-        if (!(k >= 0.0) || (edge < 0.013 && v > edge)) continue;
-        if (nc_log(v * inverse_alpha / (a / (edge * edge) + b)) <= nc_poisson_log(k, mean)) return k;
-    }
-    return nc_floor(mean); /* an attempt fails with a probability below 0.3 */
-}
-
-/* A Poisson count for a mean >= NC_INVERSION */
-static inline double nc_poisson_large(uint64_t key, int64_t step, int64_t neuron, int32_t site, double mean) {
-    if (mean <= NC_NORMAL) return nc_poisson_rejection(key, step, neuron, site, mean);
-    return mean < INFINITY ? nc_round(mean + __builtin_sqrt(mean) * nc_randn(key, step, neuron, site)) : mean;
-}
-
-/* A Poisson count; 0 where the mean is 0, negative or NaN */
-NC_INLINE double nc_poisson(uint64_t key, int64_t step, int64_t neuron, int32_t site, double mean) {
-    if (!(mean > 0.0)) return 0.0;
-    if (mean >= NC_INVERSION) return nc_poisson_large(key, step, neuron, site, mean);
-    return nc_poisson_inversion(nc_poisson_uniform(key, step, neuron, site), mean);
-}
-
-/* nc_poisson_inversion of n numbers in vector code: all go on until none has a sum to pass. Other means give 0. */
-NC_INLINE void nc_poisson_inversions(ptrdiff_t n, const double *u, const double *mean, double *counts) {
-    double rate[NC_BLOCK], term[NC_BLOCK], sum[NC_BLOCK];
-    int64_t more = 0;
-    for (ptrdiff_t j = 0; j < n; j++) {
-        rate[j] = ((mean[j] > 0.0) & (mean[j] < NC_INVERSION)) ? mean[j] : 0.0;
-        term[j] = sum[j] = nc_exp(-rate[j]);
-        counts[j] = 0.0;
-        more |= u[j] >= sum[j];
-    }
-    for (double count = 1.0; more; count += 1.0) {
-        const double inverse = 1.0 / count;
-        more = 0;
-        for (ptrdiff_t j = 0; j < n; j++) {
-            const double before = sum[j];
-            counts[j] += u[j] >= before ? 1.0 : 0.0;
-            term[j] *= rate[j] * inverse;
-            sum[j] = before + term[j] > before ? before + term[j] : 1.0;
-            more |= u[j] >= sum[j];
-        }
-    }
-}
-
-#define NC_SUMS 128
-typedef struct {
-    double mean;            /* 0 before the first */
-    int32_t many;
-    uint16_t sums[NC_SUMS]; /* floor(65536 * sum) of the sums nc_poisson_inversion compares with, as long as 16 bits can tell */
-} nc_counts;
-
-/* Keep the sums of a mean, unless they are there from an earlier call */
-static inline void nc_poisson_sums(nc_counts *kept, double mean) {
-    if (kept->mean == mean) return;
-    double term = nc_exp(-mean), sum = term;
-    int32_t many = 0;
-    while (sum < 0x1.fffep-1 && many < NC_SUMS - 1) {
-        kept->sums[many++] = (uint16_t)(sum * 0x1p16);
-        term *= mean * (1.0 / many);
-        sum += term;
-    }
-    kept->sums[many] = 65535;
-    kept->many = many + 1;
-    kept->mean = mean;
-}
-
-/* Four times 16 bits, from the lowest on */
-NC_INLINE void nc_quarters(uint64_t bits, uint16_t *to) {
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    memcpy(to, &bits, sizeof bits);
-#else
-    for (int k = 0; k < 4; k++) to[k] = (uint16_t)(bits >> 16 * k);
-#endif
-}
-
-/* The coarse bits of neurons first .. first + NC_BLOCK, where first is a multiple of eight */
-NC_INLINE void nc_poisson_coarse(uint64_t key, int64_t step, int64_t first, int32_t site, uint16_t *coarse) {
-    uint64_t halves[2][NC_BLOCK / 8];
-    for (int i = 0; i < NC_BLOCK / 8; i++) {
-        const nc_lanes x = nc_draw_lanes(key, step, (first >> 3) + i, site, NC_COARSE);
-        halves[0][i] = nc_low(x.a) | x.b << 32;
-        halves[1][i] = nc_low(x.c) | x.d << 32;
-    }
-    for (int i = 0; i < NC_BLOCK / 8; i++)
-        for (int k = 0; k < 2; k++) nc_quarters(halves[k][i], coarse + 8 * i + 4 * k);
-}
-
-/* Counts of one mean below NC_INVERSION, for NC_BLOCK neurons of which the first `n` from `skip` on are wanted. A neuron whose coarse
- * bits are those of a sum needs its fine ones: one in some thousand. */
-NC_INLINE void nc_poisson_block(
-    ptrdiff_t skip, ptrdiff_t n, uint64_t key, int64_t step, int64_t first, int32_t site, const nc_counts *kept, double *out
-) {
-    uint16_t coarse[NC_BLOCK] NC_ALIGNED, counts[NC_BLOCK] NC_ALIGNED = {0}, above[NC_BLOCK] NC_ALIGNED;
-    for (int j = 0; j < NC_BLOCK; j++) above[j] = UINT16_MAX;
-    nc_poisson_coarse(key, step, first, site, coarse);
-    for (int k = 0; k < kept->many; k++) {
-        const uint16_t sum = kept->sums[k];
-        for (int j = 0; j < NC_BLOCK; j++) {
-            const uint16_t by = (uint16_t)(coarse[j] - sum); /* modulo 2^16: 0 if equal */
-            counts[j] = coarse[j] > sum ? (uint16_t)(counts[j] + 1) : counts[j];
-            above[j] = above[j] < by ? above[j] : by;
-        }
-    }
-    uint16_t least = UINT16_MAX;
-    for (int j = 0; j < NC_BLOCK; j++) least = least < above[j] ? least : above[j];
-    for (ptrdiff_t j = 0; j < n; j++) out[j] = (double)(int32_t)counts[skip + j];
-    for (ptrdiff_t j = 0; least == 0 && j < n; j++)
-        if (above[skip + j] == 0) out[j] = nc_poisson(key, step, first + skip + j, site, kept->mean);
-}
-
-/* out[j] = nc_poisson(key, step, first + j, site, mean) for n neurons. kept: sums of an earlier call */
-NC_INLINE void nc_poisson_same(
-    ptrdiff_t n, uint64_t key, int64_t step, int64_t first, int32_t site, double mean, double *out, nc_counts *kept
-) {
-    if (!(mean > 0.0 && mean < NC_INVERSION)) {
-        for (ptrdiff_t j = 0; j < n; j++) out[j] = nc_poisson(key, step, first + j, site, mean);
-        return;
-    }
-    nc_poisson_sums(kept, mean);
-    for (ptrdiff_t at = 0; at < n;) {
-        const ptrdiff_t skip = (first + at) & 7, room = NC_BLOCK - skip, size = n - at < room ? n - at : room;
-        nc_poisson_block(skip, size, key, step, first + at - skip, site, kept, out + at);
-        at += size;
-    }
-}
-
-/* out[j] = nc_poisson(key, step, first + j, site, mean[j]) for n neurons, in vector code where means are below NC_INVERSION;
- * `out` must lie apart from `mean` */
-NC_INLINE void nc_poisson_fill(
-    ptrdiff_t n, uint64_t key, int64_t step, int64_t first, int32_t site, const double *mean, double *out
-) {
-    double u[NC_BLOCK];
-    for (ptrdiff_t at = 0; at < n; at += NC_BLOCK) {
-        const ptrdiff_t size = n - at < NC_BLOCK ? n - at : NC_BLOCK;
-        for (ptrdiff_t j = 0; j < size; j++) u[j] = nc_poisson_uniform(key, step, first + at + j, site);
-        nc_poisson_inversions(size, u, mean + at, out + at);
-        for (ptrdiff_t j = 0; j < size; j++) {
-            const double large = mean[at + j];
-            if (large >= NC_INVERSION) out[at + j] = nc_poisson_large(key, step, first + at + j, site, large);
-        }
-    }
+NC_INLINE double nc_randn(uint64_t key, int64_t step, int64_t neuron, int32_t site) {
+    return nc_randn_of(nc_draw(key, step, neuron, site, 0));
 }
 
 #endif

@@ -3,7 +3,7 @@
 #define NEUROCOMP_STEP_H
 #include "clones.h"
 #include "maths.h"
-#include "philox.h"
+#include "poisson.h"
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>

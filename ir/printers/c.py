@@ -23,7 +23,7 @@ from neurocomp.ir.expressions import (
 def to_c(expr: Expr, arithmetic: str, ahead: Container[int] = ()) -> str:
     """The expression as C, fully bracketed; float literals in hexadecimal so that no digit is lost.
 
-    ahead: sites of the Poisson counts that stand in an array.
+    ahead: sites of the random numbers that stand in an array.
     """
 
     def sub(child: Expr) -> str:
@@ -50,7 +50,7 @@ def to_c(expr: Expr, arithmetic: str, ahead: Container[int] = ()) -> str:
             return f"nc_abs_loihi({sub(x)})" if arithmetic == "loihi" else f"__builtin_fabs({sub(x)})"
         case Call("sqrt", (x,)):
             return f"__builtin_sqrt({sub(x)})"
-        case Call("poisson", _, site) if site in ahead:
+        case Call(function, _, site) if function in RANDOM and site in ahead:
             return f"p{site}[j]"
         case Call(function, args) if function in RANDOM:
             where = ["now->key", "now->step", "now->first + j", str(expr.site)]

@@ -44,15 +44,16 @@ class _Function:
         return "int64_t" if self.form.arithmetic == "loihi" else "double"
 
     @cached_property
-    def counts(self) -> dict[int, Expr]:
-        """By site, the mean of every Poisson count whose mean is known before the loop.
+    def ahead(self) -> dict[int, Call]:
+        """By site, the random numbers that every neuron needs and whose mean, if any, is known before the loop.
 
         They are drawn for many neurons at once, several times as fast as one by one.
         """
-        known = {*self.form.constants, TIME}
-        calls = (call for assign in self.form.updates for call in draws(assign.value) if call.function == "poisson")
-        means = {call.site: call.args[0] for call in calls}
-        return {site: mean for site, mean in means.items() if not {*names(mean)} - known and not any(draws(mean))}
+        form = self.form
+        known = {*form.constants, TIME}
+        wanted = [assign.value for assign in form.updates] + ([form.spike] if form.spike is not None else [])
+        calls = [call for expr in wanted for call in draws(expr)]
+        return {x.site: x for x in calls if not any({*names(arg)} - known or any(draws(arg)) for arg in x.args)}
 
     @cached_property
     def split(self) -> Usual | None:
@@ -60,7 +61,7 @@ class _Function:
         if not len(self.form.constants) < FEW:
             return None
         sites = {call.site for expr in self.form.expressions() for call in draws(expr)}
-        return usual(self.form) if sites == {*self.counts} else None
+        return usual(self.form) if sites == {*self.ahead} else None
 
     def text(self, name: str) -> str:
         form, kind = self.form, self.kind
@@ -77,7 +78,7 @@ class _Function:
         lines += ["    const nc_now here = *now;", "    now = &here;"] if random else []  # read once, not under a condition
         lines += [
             "    (void)state; (void)constants; (void)payload; (void)ids; (void)now;",
-            *(line for site, mean in self.counts.items() for line in self._count_ahead(site, mean)),
+            *(line for call in self.ahead.values() for line in self._draw_ahead(call)),
         ]
         if self.split is not None:
             lines += ["    if (now->alike) {", *self._scalars(form.constants), *self._usual(self.split), "    }"]
@@ -95,12 +96,15 @@ class _Function:
     def _assigned(self, updates: tuple[Assign, ...]) -> list[str]:
         temporaries = dict.fromkeys(x.target for x in updates if x.target not in self.form.state)
         lines = [f"            {self.kind} {x}_;" for x in temporaries]
-        return lines + [f"            {x.target}_ = {to_c(x.value, self.form.arithmetic, self.counts)};" for x in updates]
+        return lines + [f"            {x.target}_ = {to_c(x.value, self.form.arithmetic, self.ahead)};" for x in updates]
 
-    def _count_ahead(self, site: int, mean: Expr) -> list[str]:
-        """Code that draws a count for every neuron of a part."""
-        form = self.form
+    def _draw_ahead(self, call: Call) -> list[str]:
+        """Code that draws a number for every neuron of a part."""
+        form, site = self.form, call.site
         where = f"n, now->key, now->step, now->first, {site}"
+        if call.function != "poisson":
+            return [f"        double p{site}[NC_PART] NC_ALIGNED;", f"        nc_{call.function}_fill({where}, p{site});"]
+        (mean,) = call.args
         needed = [(k, x) for k, x in enumerate(form.constants) if x in {*names(mean)}]
         return [
             f"        double p{site}[NC_PART] NC_ALIGNED;",
@@ -128,7 +132,7 @@ class _Function:
         become bytes in a loop of their own. Random numbers, long chains of multiplications, are quicker with twice the lanes.
         """
         form = self.form
-        random = any(True for expr in form.expressions() for _ in draws(expr))
+        random = any(call.site not in self.ahead for expr in form.expressions() for call in draws(expr))
         late = self._is_late()
         lines = [f"    int{16 if random else 32}_t some = 0, spiked[NC_PART] NC_ALIGNED;"] if form.spike is not None else []
         lines += ["    int32_t sent[NC_PART] NC_ALIGNED;"] if form.payload is not None else []
@@ -162,7 +166,7 @@ class _Function:
         lines += [f"            const {self.kind} {x}_ = i{k}[j];" for k, x in enumerate(form.inputs) if x in used]
         lines += [*self._loads((*form.state, *form.constants), each), *self._assigned(form.updates)]
         if form.spike is not None:
-            lines.append(f"            const int spike = {to_c(form.spike, form.arithmetic)};")
+            lines.append(f"            const int spike = {to_c(form.spike, form.arithmetic, self.ahead)};")
             if form.payload is not None:
                 lines.append(f"            const {self.kind} carried = {to_c(form.payload, form.arithmetic)};")
             for x in () if late else form.reset:

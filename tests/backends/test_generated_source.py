@@ -122,6 +122,8 @@ KNOWN = {
         "nc_max_loihi",
         *(f"nc_{name}" for name in FUNCTIONS),
         "nc_poisson_fill",
+        "nc_rand_fill",
+        "nc_randn_fill",
         "nc_poisson_same",
     ),
 }

@@ -179,7 +179,7 @@ def test_bits_are_those_of_every_other_machine_and_release(name):
 
 
 SOURCE = """
-#include <philox.h>
+#include <poisson.h>
 void all_rand(ptrdiff_t n, const double *mean, double *out) {
     (void)mean;
     for (ptrdiff_t j = 0; j < n; j++) out[j] = nc_rand(77, INT64_C(1) << 33, 40 + j, 5);
@@ -190,6 +190,15 @@ void all_randn(ptrdiff_t n, const double *mean, double *out) {
 }
 void all_poisson(ptrdiff_t n, const double *mean, double *out) {
     for (ptrdiff_t j = 0; j < n; j++) out[j] = nc_poisson(77, INT64_C(1) << 33, 40 + j, 5, mean[j]);
+}
+void all_rand_fill(ptrdiff_t n, const double *mean, double *out) {
+    (void)mean;
+    nc_rand_fill(n - 7, 77, INT64_C(1) << 33, 40, 5, out);
+    nc_rand_fill(7, 77, INT64_C(1) << 33, 40 + n - 7, 5, out + n - 7);
+}
+void all_randn_fill(ptrdiff_t n, const double *mean, double *out) {
+    (void)mean;
+    nc_randn_fill(n, 77, INT64_C(1) << 33, 40, 5, out);
 }
 void all_poisson_fill(ptrdiff_t n, const double *mean, double *out) {
     nc_poisson_fill(n, 77, INT64_C(1) << 33, 40, 5, mean, out);
@@ -208,8 +217,8 @@ def test_same_bits_with_every_instruction_set(compile_c, flags):
     mean = np.array([0.1, 1.6, 31.0, 33.0, 300.0, 1e7, 0.0, math.nan, -1.0, math.inf, 1e17, 5.0] * 100)
     asked, out = (77, 2**33, 40 + np.arange(mean.size), 5), np.empty_like(mean)
     for name, wanted in (
-        ("rand", rand(*asked)),
-        ("randn", randn(*asked)),
+        *((name, rand(*asked)) for name in ("rand", "rand_fill")),
+        *((name, randn(*asked)) for name in ("randn", "randn_fill")),
         *((name, poisson(*asked, mean)) for name in ("poisson", "poisson_fill")),
     ):
         pointers = (ctypes.c_void_p(array.ctypes.data) for array in (mean, out))
@@ -226,3 +235,44 @@ def test_counts_of_one_mean_are_the_same_together(compile_c, mean, flags):
     means, out = np.full(n, mean), np.empty(n)
     library.all_poisson_alike(ctypes.c_ssize_t(n), *(ctypes.c_void_p(array.ctypes.data) for array in (means, out)))
     assert out.tobytes() == poisson(77, 2**33, 40 + np.arange(n), 5, mean).tobytes()
+
+
+VECTORS = """
+#include <draws.h>
+#ifdef NC_IS_CLONED
+int draw(int with, uint64_t key, int64_t step, int64_t first, int32_t site, uint64_t *to) {
+    if (!(with ? __builtin_cpu_supports("avx512f") : __builtin_cpu_supports("avx2"))) return 0;
+    (with ? nc_draws_avx512f : nc_draws_avx2)(key, step, first, site, to);
+    return NC_AT_ONCE;
+}
+#else
+int draw(int with, uint64_t key, int64_t step, int64_t first, int32_t site, uint64_t *to) {
+    (void)with, (void)key, (void)step, (void)first, (void)site, (void)to;
+    return 0;
+}
+#endif
+void in_c(uint64_t key, int64_t step, int64_t first, int32_t site, uint64_t *to) { nc_draws_in_c(key, step, first, site, to); }
+"""
+
+
+@pytest.mark.parametrize("flags", [["-O0"], ["-O3"]], ids=" ".join)
+@pytest.mark.parametrize("instructions", ["avx2", "avx512f"])
+def test_draws_in_vectors_are_the_papers(compile_c, instructions, flags):
+    library = compile_c(VECTORS, "-std=c99", *flags)
+    rng = np.random.default_rng(7)
+    for key, step, first, site in zip(
+        rng.integers(0, 2**64, 50, np.uint64).tolist(),
+        [0, -1, *rng.integers(0, 2**53, 48).tolist()],
+        [0, 2**32 - 5, 2**31 - 1, *rng.integers(0, 2**40, 47).tolist()],
+        [0, 65535, *rng.integers(0, 2**16, 48).tolist()],
+        strict=True,
+    ):
+        asked = ctypes.c_uint64(key), ctypes.c_int64(step), ctypes.c_int64(first), ctypes.c_int32(site)
+        drawn, plain = np.zeros((64, 4), np.uint32), np.zeros((64, 4), np.uint32)
+        count = library.draw(instructions == "avx512f", *asked, ctypes.c_void_p(drawn.ctypes.data))
+        if count == 0:
+            pytest.skip(f"this processor or compiler makes no vectors of {instructions}")
+        library.in_c(*asked, ctypes.c_void_p(plain.ctypes.data))
+        wanted = [philox([first + i & MASK, step & MASK, step >> 32 & MASK, site], key) for i in range(count)]
+        assert [tuple(x) for x in drawn[:count].tolist()] == wanted == [tuple(x) for x in plain[:count].tolist()]
+        assert not drawn[count:].any()
