@@ -12,8 +12,9 @@ from neurocomp.kernels.listed cimport count_pending
 from neurocomp.kernels.logs cimport take_log
 from neurocomp.kernels.loihi cimport take_draws
 from neurocomp.kernels.loop cimport (
-    PLASTIC, Node, Table, nc_pool_is_here, nc_pool_start, nc_pool_stop, list_waiting, run_loop,
+    PLASTIC, Node, Table, nc_pool_is_here, nc_pool_start, nc_pool_stop, run_loop,
 )
+from neurocomp.kernels.neurons cimport list_waiting
 
 from neurocomp.kernels.checks import check_array, check_input, check_spikes
 

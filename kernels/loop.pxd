@@ -183,5 +183,15 @@ cdef struct Loop:
     void* owner
     double next_look           # when to look next, in seconds
 
+cdef inline int64_t trace_row(Loop* loop, int64_t t) noexcept nogil:
+    """The row of this run's traces for its step t: they are kept after every `every`-th step since the reset."""
+    return (loop.now + t + 1) // loop.every - loop.now // loop.every - 1
+
+cdef inline bint is_forward(int64_t step) noexcept nogil:
+    """Whether neurons are updated from the first to the last at this machine step.
+
+    Every other step it is the other way round: what was updated last is still in a cache then.
+    """
+    return step % 2 == 0
+
 cdef void run_loop(Loop* loop) noexcept nogil
-cdef void list_waiting(Node* node, int threads) noexcept nogil

@@ -27,7 +27,7 @@ print(counters.events["drive->cells"], counters.events["cells->next"])
 BOUNDS = {  # instructions: of one event, or of one neuron and step (a fifth of which spike, the input taken and spikes listed)
     "add_segments": 9.4,
     "nc_add_rows": 0.71,
-    "loop_update": 1.1,
+    "neurons_update": 1.1,
     "update_": 19.3,
 }
 
@@ -47,7 +47,7 @@ def test_the_step_loop_takes_no_more_instructions_than_it_did(tmp_path):
             costs[name] += int(count.replace(",", ""))
     assert listed > 500_000
     assert rows > 100_000
-    per = {"add_segments": listed, "nc_add_rows": rows, "loop_update": 2600 * 100, "update_": 2600 * 100}
+    per = {"add_segments": listed, "nc_add_rows": rows, "neurons_update": 2600 * 100, "update_": 2600 * 100}
     measured = {name: costs[name] / per[name] for name in BOUNDS}
     assert all(measured.values()), measured  # the functions have these names
     assert {name: value for name, value in measured.items() if value > BOUNDS[name]} == {}, measured
