@@ -13,7 +13,7 @@ from neurocomp.kernels.loihi cimport fill_engine
 from neurocomp.kernels.loop cimport CONV, DENSE, PLASTIC, Node, Projection, Table
 from neurocomp.kernels.nodes cimport Nodes
 
-from neurocomp.kernels.checks import check_array, check_block, check_taps, check_window
+from neurocomp.kernels.checks import LINE, aligned, check_array, check_block, check_taps, check_window
 
 MANY_DELAYS = 4  # from so many on, a table's spikes are entered in a calendar
 
@@ -71,6 +71,8 @@ cdef class Builder(Nodes):
         cdef Table* table
         if not members or len(windows) != self.loop.threads:
             raise ValueError(f"a table has members, and windows for {self.loop.threads} threads")
+        if not delays.shape[0]:
+            raise ValueError("a table has at least one delay")
         if not 1 <= bits <= 31:
             raise ValueError(f"bits of a target must be 1..31, not {bits}")
         self.loop.tables = <Table*>_grown(self.loop.tables, (self.loop.n_tables + 1) * sizeof(Table))
@@ -158,10 +160,12 @@ cdef class Builder(Nodes):
 
     cdef _fill_calendar(self, Table* table, Window* window):
         window.due = <Segment*>self._hold(np.zeros(table.span * table.room, "3u4"))
-        counts, crowded, at = np.zeros(table.span, np.int32), np.zeros(table.span, np.uint8), np.zeros(2, np.int64)
-        window.booked, window.crowded = <int32_t*>self._hold(counts), <uint8_t*>self._hold(crowded)
-        window.at = <int64_t*>self._hold(at)
-        self.memories += [counts, crowded, at]
+        size = sizeof(window.at[0]) * 2 + (sizeof(window.booked[0]) + sizeof(window.crowded[0])) * table.span
+        memory = aligned(np.zeros(-(-size // LINE) * LINE, np.uint8))  # whole cache lines: other threads write to the neighbouring ones
+        window.at = <int64_t*>self._hold(memory)
+        window.booked = <int32_t*>(window.at + 2)
+        window.crowded = <uint8_t*>(window.booked + table.span)
+        self.memories.append(memory)
 
     def add_dense(self, int pre, int post, const int64_t[::1] delays, int shift, weights, rows=None, int receptor=0):
         """Add all-to-all synapses of one delay.

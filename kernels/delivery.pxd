@@ -1,6 +1,6 @@
 """Delivery of spikes into accumulators: one function for each way synapses are stored."""
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uintptr_t
 
 ctypedef fused acc_t:
     int32_t
@@ -43,12 +43,13 @@ cdef struct Window:            # listed synapses of one source onto neighbouring
     Segment* due               # the calendar: what is due at step s is in `room` places from s % span * room on
     int32_t* booked            # how many of these are taken, by s % span
     uint8_t* crowded           # whether the spikes of step s are not in the calendar, as there are too many, by s % span
-    int64_t* at                # the step up to which arrivals are in it, and that from which no crowd reaches anybody
+    int64_t* at                # the first step whose arrivals are not in it, and that from which no crowd reaches anybody
 
 cdef extern from *:
     void fetch "__builtin_prefetch"(const void* where) noexcept nogil
 
 cdef inline void fetch_range(const char* begin, const char* end) noexcept nogil:
+    begin = <const char*>(<uintptr_t>begin & ~<uintptr_t>63)
     while begin < end:
         fetch(begin)
         begin += 64

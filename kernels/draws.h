@@ -7,7 +7,8 @@
 
 #define NC_AT_ONCE 32 /* draws of Philox made together: four vectors of AVX-512, as a product takes long */
 
-/* The words of neurons first .. first + NC_AT_ONCE: a and b of number i in to[2 * i], the former below, c and d in the next */
+/* The words of the first attempt of neurons first .. first + NC_AT_ONCE: a and b of number i in to[2 * i], the former below,
+ * c and d in the next */
 NC_INLINE void nc_draws_in_c(uint64_t key, int64_t step, int64_t first, int32_t site, uint64_t *to) {
     for (int i = 0; i < NC_AT_ONCE; i++) {
         const nc_lanes x = nc_draw_lanes(key, step, first + i, site, 0);
@@ -16,8 +17,8 @@ NC_INLINE void nc_draws_in_c(uint64_t key, int64_t step, int64_t first, int32_t 
     }
 }
 
-/* A round needs products of the lower halves of 64-bit lanes, which is one instruction; but GCC makes three of 64 by 64 bits, each
- * of several steps, as it does not see that the upper halves are zero. So these functions name the instruction. */
+/* A round needs products of the lower halves of 64-bit lanes, which is one instruction; but GCC multiplies 64 by 64 bits, three
+ * times the work, as it does not see that the upper halves are zero. So these functions name the instruction. */
 #ifdef NC_IS_CLONED
 #define NC_DRAWS_IN(isa, lanes, many, registers)                                                                             \
     typedef uint64_t nc_vector_##isa __attribute__((vector_size(8 * lanes)));                                                \
@@ -35,8 +36,8 @@ NC_INLINE void nc_draws_in_c(uint64_t key, int64_t step, int64_t first, int32_t 
             for (int round = 0; round < 10; round++) {                                                                       \
                 for (int v = 0; v < many; v++) {                                                                             \
                     nc_vector_##isa p, q;                                                                                    \
-                    __asm__("vpmuludq %2, %1, %0" : "=" registers(p) : registers(a[v]), registers(by_a));                    \
-                    __asm__("vpmuludq %2, %1, %0" : "=" registers(q) : registers(c[v]), registers(by_c));                    \
+                    __asm__("vpmuludq {%2, %1, %0|%0, %1, %2}" : "=" registers(p) : registers(a[v]), registers(by_a));       \
+                    __asm__("vpmuludq {%2, %1, %0|%0, %1, %2}" : "=" registers(q) : registers(c[v]), registers(by_c));       \
                     a[v] = (q >> 32) ^ b[v] ^ (zero + key_lo), c[v] = (p >> 32) ^ d[v] ^ (zero + key_hi);                    \
                     b[v] = q, d[v] = p;                                                                                      \
                 }                                                                                                            \

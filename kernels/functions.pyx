@@ -1,4 +1,4 @@
-"""The mathematics of `maths.h` and `philox.h` as NumPy ufuncs: the same bits as compiled neurons, on every machine.
+"""The mathematics of `maths.h`, `philox.h` and `poisson.h` as NumPy ufuncs: the same bits as compiled neurons, on every machine.
 
 TABLE: name -> ufunc. Inputs and results are float64; `rand`, `randn` and `poisson` take a population's key, the step, the
 neuron and the site (the number of the call in the equations, below 2^16), and `poisson` also its mean.

@@ -8,7 +8,8 @@
 #define NC_INVERSION 32.0 /* means below: inversion; from here: rejection, which is made for means from 10 on */
 #define NC_NORMAL 1e15    /* means above: the normal distribution, whose error of 1 / sqrt(mean) nobody can measure */
 
-/* Draws of one site: 16 bits for each of eight neighbours, which nearly always decide; the 37 bits below those; attempts */
+/* Draws of one site, by attempt (nc_draws makes those of NC_COARSE): 16 bits for each of eight neighbours, which nearly always
+ * decide; the 37 bits below those; attempts */
 enum { NC_COARSE, NC_FINE, NC_ATTEMPT };
 
 /* The 16 bits of number i = 0..7 in a draw of eight */

@@ -45,9 +45,9 @@ class _Function:
 
     @cached_property
     def ahead(self) -> dict[int, Call]:
-        """By site, the random numbers that every neuron needs and whose mean, if any, is known before the loop.
+        """By site, the random numbers of updates and of the spike whose mean, if any, is known before the loop.
 
-        They are drawn for many neurons at once, several times as fast as one by one.
+        They are drawn for many neurons at once, which is faster even where some are not used: one draw changes no other.
         """
         form = self.form
         known = {*form.constants, TIME}

@@ -52,6 +52,7 @@ def test_every_builtin_with_a_refractory_period_has_a_usual_step(model):
         ({"step": "old = v\nv = v + a", "spike": "v > 1.0 and old <= 1.0"}, "the spike needs what is forgotten"),
         ({"resets": {"rule": "v = a"}}, "the reset needs the input"),
         ({"resets": {"rule": "v = rand()"}}, "the reset draws"),
+        ({"spike": "v > rand()"}, "the spike draws"),
         ({"payload": "v"}, "spikes carry numbers"),
     ],
     ids=lambda x: x if isinstance(x, str) else "",

@@ -111,3 +111,32 @@ def test_a_calendar_is_a_quarter_of_the_rows_and_only_kept_where_it_helps(kept):
     plain = 4 * (rows + 1) + 2 * rows + 2 * size  # segments, targets, owners
     calendar = (12 * rows // 4 + 5 * len(delays) + 16) if kept == "neighbouring" else 0
     assert plain + calendar <= held <= plain + calendar + 200
+
+
+def test_chunks_lags_and_payloads_backwards_and_forwards():
+    """Populations of several chunks, graded ones among them; the second and third run behind the first."""
+    size, rng = 1300, np.random.default_rng(3)
+    net = nc.Network("n", dt=1e-3)
+    net.input("x", size)
+    net.population("p", nc.LIF(tau=1e-2), size)
+    net.population("g", nc.GradedRelu(threshold=0.5), size, max_payload=9)
+    net.population("q", nc.CubaLIF(tau_syn=3e-3, tau_mem=1e-2), size)
+    net.connect("x", "p", nc.OneToOne(30.0))
+    net.connect("p", "g", nc.OneToOne(3.0), delay=0)
+    net.connect("g", "q", nc.OneToOne(1.0), delay=0)
+    for pre, post, least in (("p", "q", 1), ("g", "q", 1), ("q", "p", 3)):
+        count = 12 * size
+        ends = rng.integers(0, size, count), rng.integers(0, size, count)
+        weights = nc.Sparse((rng.normal(1, 4, count), ends), (size, size))
+        net.connect(pre, post, weights, delay=rng.integers(least, 9, count))
+    raster = (rng.random((40, size)) < 0.05).astype(np.int64)
+    raster[[5, 20]] = 1
+    wanted = nc.compile(net, "reference").run({"x": raster}, record=["spikes", "q.v"])
+    assert len(wanted["g"]) > 1000
+    assert len(wanted["q"]) > 1000
+    for threads in (1, 2):
+        got = nc.compile(net, "cpu", threads=threads).run({"x": raster}, record=["spikes", "q.v"])
+        for name in ("p", "g", "q"):
+            assert got[name].same_as(wanted[name])
+        assert got["q.v"].tobytes() == wanted["q.v"].tobytes()
+        assert dict(got.counters.events) == dict(wanted.counters.events)

@@ -230,6 +230,7 @@ TABLES = {
     "the wrong number of threads": {"windows": [[window()], [window()]]},
     "no threads": {"windows": []},
     "delays beyond the projections'": {"delays": i64(3), "windows": [[window()]]},
+    "no delays": {"delays": i64(), "windows": [[]]},
     "a delay of 0": {"delays": i64(0)},
     "delays that descend": {"delays": i64(2, 1), "windows": [[window(segments=(0, 1, 2, 2, 2, 2, 2))]]},
     "more delays than segments": {"delays": i64(1, 2)},
