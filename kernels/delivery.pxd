@@ -1,6 +1,6 @@
 """Delivery of spikes into accumulators: one function for each way synapses are stored."""
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
 
 ctypedef fused acc_t:
     int32_t
@@ -45,14 +45,8 @@ cdef struct Window:            # listed synapses of one source onto neighbouring
     uint8_t* crowded           # whether the spikes of step s are not in the calendar, as there are too many, by s % span
     int64_t* at                # the first step whose arrivals are not in it, and that from which no crowd reaches anybody
 
-cdef extern from *:
-    void fetch "__builtin_prefetch"(const void* where) noexcept nogil
-
-cdef inline void fetch_range(const char* begin, const char* end) noexcept nogil:
-    begin = <const char*>(<uintptr_t>begin & ~<uintptr_t>63)
-    while begin < end:
-        fetch(begin)
-        begin += 64
+cdef extern from "fetch.h" nogil:
+    void fetch_range "nc_fetch_range"(const void* begin, const void* end)
 
 cdef void add_segments(
     acc_t* acc, const Window* window, int kind, int bits, int32_t shared, const Segment* list, int64_t count, bint graded

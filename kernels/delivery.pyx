@@ -14,11 +14,11 @@ cdef enum:
 cdef inline void fetch_segment(const Window* window, int kind, const Segment* segment) noexcept nogil:
     """Ask for a segment's synapses."""
     if kind == PACKED:
-        fetch_range(<const char*>(window.packed + segment.begin), <const char*>(window.packed + segment.end))
+        fetch_range(window.packed + segment.begin, window.packed + segment.end)
         return
-    fetch_range(<const char*>(window.targets + segment.begin), <const char*>(window.targets + segment.end))
+    fetch_range(window.targets + segment.begin, window.targets + segment.end)
     if kind == SPLIT:
-        fetch_range(<const char*>(window.values + segment.begin), <const char*>(window.values + segment.end))
+        fetch_range(window.values + segment.begin, window.values + segment.end)
 
 
 cdef void add_segments(

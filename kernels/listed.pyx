@@ -107,7 +107,7 @@ cdef void book(Loop* loop, Table* table, Window* window, int64_t sent, int64_t s
 
 cdef inline void fetch_row(const Table* table, const Window* window, int64_t neuron) noexcept nogil:
     cdef const uint32_t* row = window.segments + neuron * table.n_delays
-    fetch_range(<const char*>row, <const char*>(row + table.n_delays + 1))
+    fetch_range(row, row + table.n_delays + 1)
 
 
 cdef inline void enter(
