@@ -92,7 +92,7 @@ cdef class Engine(Builder):
             raise MemoryError("no memory left for recorded spikes; record fewer populations or fewer steps")
         self.loop.now += steps
         spikes = {i: take_log(&self.loop.nodes[<int>i], self.loop.threads) for i in record}
-        counts = [sum([self.loop.nodes[i].total[k] for k in range(self.loop.threads)]) for i in range(self.loop.n_nodes)]
+        counts = [sum([self.loop.nodes[i].tallies[k].spikes for k in range(self.loop.threads)]) for i in range(self.loop.n_nodes)]
         events = [sum([self.loop.projections[i].events[k] for k in range(self.loop.threads)]) for i in range(self.loop.n_projections)]
         self._count_listed(events)
         return spikes, counts, events
@@ -205,9 +205,8 @@ cdef class Engine(Builder):
             node.in_offsets = NULL
             if node.sent != NULL:
                 memset(node.sent, 0, node.size * sizeof(int64_t))
-            memset(node.total, 0, sizeof(node.total))
+            memset(node.tallies, 0, sizeof(node.tallies))
             memset(node.traces, 0, sizeof(node.traces))
-            memset(node.rested, 0, sizeof(node.rested))
             list_waiting(node, self.loop.threads)
         for i in range(self.loop.n_projections):
             memset(self.loop.projections[i].events, 0, sizeof(self.loop.projections[i].events))

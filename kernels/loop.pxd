@@ -58,6 +58,11 @@ cdef struct SpikeLog:          # spikes of one node recorded by one thread in on
     int32_t* ids
     int32_t* payload           # of graded populations
 
+cdef struct Tally:             # of one thread in this run; apart from others', as it changes at every step
+    int64_t spikes
+    int64_t rested             # neuron updates left out
+    char pad[112]
+
 cdef struct Node:
     int64_t size               # neurons
     int64_t lag                # machine steps behind the written network
@@ -78,7 +83,6 @@ cdef struct Node:
     int n_inputs               # receptors
     bint autonomous            # an update depends on nothing but state and inputs, so what has settled stays so
     uint8_t* settled[MAX_THREADS]   # by thread: the chunks that input at rest leaves as they are, and silent
-    int64_t rested[MAX_THREADS]     # by thread: neuron updates left out in this run
     int64_t chunk              # neurons updated at once: all they read fits the L1 cache
     int n_state
     int n_constants
@@ -99,7 +103,7 @@ cdef struct Node:
     int32_t* payload           # the same ring for payloads (graded nodes only)
     int64_t* counts            # ring x threads: spikes of each thread
     int64_t bounds[MAX_THREADS + 1]         # thread k owns neurons bounds[k] .. bounds[k + 1]
-    int64_t total[MAX_THREADS]          # spikes of this run, by thread
+    Tally tallies[MAX_THREADS]          # by thread
     const int64_t* in_offsets  # inputs of this run: events of step t are in_offsets[t] .. in_offsets[t + 1]
     const int32_t* in_ids
     const int32_t* in_payload

@@ -157,7 +157,7 @@ cdef void feed_input(Loop* loop, Node* node, int64_t step, int64_t t) noexcept n
         if node.graded and node.in_payload != NULL:
             memcpy(node.payload + slot * node.size, node.in_payload + begin, count * sizeof(int32_t))
     node.counts[slot * loop.threads] = count
-    node.total[0] += count
+    node.tallies[0].spikes += count
     count_sent(node, node.ids + slot * node.size, count)
 
 

@@ -147,7 +147,7 @@ cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept
         if node.autonomous:
             trying = (node.settled[k][part] or step % SOMETIMES == 0) and at_rest(node, k, j, n, alone)
             if trying and node.settled[k][part]:
-                node.rested[k] += n
+                node.tallies[k].rested += n
                 continue
             node.settled[k][part] = False
         now.first = j
@@ -182,7 +182,7 @@ cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept
         if node.traces[i] != NULL and (loop.now + t + 1) % loop.every == 0:
             memcpy(<char*>node.traces[i] + 8 * (trace_row(loop, t) * node.size + lo), <char*>node.state[i] + 8 * lo, 8 * (hi - lo))
     node.counts[slot * loop.threads + k] = count
-    node.total[k] += count
+    node.tallies[k].spikes += count
     count_sent(node, ids, count)
     if node.record and count and log_spikes(&node.logs[k], ids, payload, count, t):
         loop.failed = 1

@@ -171,17 +171,17 @@ cdef class Nodes:
         resting = own_bias if integer else own_bias * scale
         node.rest = <const void*>self._hold(aligned(resting.astype(dtype)))
         for k in range(self.loop.threads):
-            settled = np.zeros((node.bounds[k + 1] - node.bounds[k]) // node.chunk + 1, np.uint8)
+            settled = aligned(np.zeros((node.bounds[k + 1] - node.bounds[k]) // node.chunk + 1, np.uint8))  # no other thread's line
             node.settled[k] = <uint8_t*>self._hold(settled)
             self.memories.append(settled)
             if node.wait >= 0:
                 node.who[k] = <uint16_t*>self._hold(np.zeros(node.bounds[k + 1] - node.bounds[k] + 1, np.uint16))
-                node.waiting[k] = <int32_t*>self._hold(np.zeros(settled.size, np.int32))
+                node.waiting[k] = <int32_t*>self._hold(aligned(np.zeros(settled.size, np.int32)))
         return self.loop.n_nodes - 1
 
     def rested(self, int index):
         """How many updates of neurons the last run could leave out, as they rested."""
-        return sum([self.node_at(index).rested[k] for k in range(self.loop.threads)])
+        return sum([self.node_at(index).tallies[k].rested for k in range(self.loop.threads)])
 
     cdef _lay_out(self):
         """Give every population its accumulators: those of one thread lie together, so that one table reaches all of them."""
