@@ -13,7 +13,7 @@ from neurocomp.kernels.loihi cimport fill_engine
 from neurocomp.kernels.loop cimport CONV, DENSE, PLASTIC, Node, Projection, Table
 from neurocomp.kernels.nodes cimport Nodes
 
-from neurocomp.kernels.checks import LINE, aligned, check_array, check_block, check_taps, check_window
+from neurocomp.kernels.checks import aligned, check_array, check_block, check_taps, check_window
 
 MANY_DELAYS = 4  # from so many on, a table's spikes are entered in a calendar
 
@@ -161,7 +161,7 @@ cdef class Builder(Nodes):
     cdef _fill_calendar(self, Table* table, Window* window):
         window.due = <Segment*>self._hold(np.zeros(table.span * table.room, "3u4"))
         size = sizeof(window.at[0]) * 2 + (sizeof(window.booked[0]) + sizeof(window.crowded[0])) * table.span
-        memory = aligned(np.zeros(-(-size // LINE) * LINE, np.uint8))  # whole cache lines: other threads write to the neighbouring ones
+        memory = aligned(np.zeros(size, np.uint8))
         window.at = <int64_t*>self._hold(memory)
         window.booked = <int32_t*>(window.at + 2)
         window.crowded = <uint8_t*>(window.booked + table.span)

@@ -15,8 +15,8 @@ LINE = 64  # bytes of a cache line, and of the widest vectors: one that lies acr
 
 
 def aligned(values: NDArray[Any]) -> NDArray[Any]:
-    """A contiguous copy that begins on a cache line."""
-    room = np.empty(values.nbytes + LINE, np.uint8)
+    """A contiguous copy on cache lines of its own, as far as it goes: one thread may write to it at every step."""
+    room = np.empty(-(-values.nbytes // LINE) * LINE + LINE, np.uint8)
     begin = -room.ctypes.data % LINE
     result = room[begin : begin + values.nbytes].view(values.dtype).reshape(values.shape)
     result[...] = values

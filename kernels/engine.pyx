@@ -205,7 +205,7 @@ cdef class Engine(Builder):
             node.in_offsets = NULL
             if node.sent != NULL:
                 memset(node.sent, 0, node.size * sizeof(int64_t))
-            memset(node.tallies, 0, sizeof(node.tallies))
+            memset(node.tallies, 0, self.loop.threads * sizeof(node.tallies[0]))
             memset(node.traces, 0, sizeof(node.traces))
             list_waiting(node, self.loop.threads)
         for i in range(self.loop.n_projections):

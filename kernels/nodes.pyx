@@ -171,7 +171,7 @@ cdef class Nodes:
         resting = own_bias if integer else own_bias * scale
         node.rest = <const void*>self._hold(aligned(resting.astype(dtype)))
         for k in range(self.loop.threads):
-            settled = aligned(np.zeros((node.bounds[k + 1] - node.bounds[k]) // node.chunk + 1, np.uint8))  # no other thread's line
+            settled = aligned(np.zeros((node.bounds[k + 1] - node.bounds[k]) // node.chunk + 1, np.uint8))
             node.settled[k] = <uint8_t*>self._hold(settled)
             self.memories.append(settled)
             if node.wait >= 0:
