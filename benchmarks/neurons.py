@@ -99,7 +99,8 @@ def lanes(model: nc.NeuronModel) -> str:
     """What the compiler says of the loop over neurons."""
     program = nc.compile(network(model, 16), "reference").lowered.populations["cells"].program
     assert program is not None
-    text = '#include "step.h"\n' + c_function(program.form, "update").replace("static int update(", "int update(")
+    used = "nc_update used = update;\n"  # else the compiler leaves the function out
+    text = '#include "step.h"\n' + c_function(program.form, "update") + used
     loop = next(k for k, line in enumerate(text.splitlines(), 1) if "NC_ELEMENTWISE" in line)
     with tempfile.TemporaryDirectory() as name:
         source = Path(name) / "update.c"

@@ -129,7 +129,7 @@ def test_chunks_lags_and_payloads_backwards_and_forwards():
         ends = rng.integers(0, size, count), rng.integers(0, size, count)
         weights = nc.Sparse((rng.normal(1, 4, count), ends), (size, size))
         net.connect(pre, post, weights, delay=rng.integers(least, 9, count))
-    raster = rng.random((160, size)) < 0.05  # long enough for threads to work together.astype(np.int64)
+    raster = (rng.random((160, size)) < 0.05).astype(np.int64)  # long enough for threads to work together
     raster[[5, 20]] = 1
     wanted = nc.compile(net, "reference").run({"x": raster}, record=["spikes", "q.v"])
     assert len(wanted["g"]) > 1000
