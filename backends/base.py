@@ -23,6 +23,7 @@ from neurocomp.ir.network import Network, Population
 
 FEATURES: Mapping[str, str] = {
     "float": "float64 state, exact sums on a power-of-two grid",
+    "float32": "float32 state, the same exact sums",
     "loihi": "Loihi's integer arithmetic",
     "graded": "spikes that carry integer payloads",
     "synapse_delays": "a delay per synapse",
@@ -146,7 +147,9 @@ def needs(net: Network) -> Needs:
     """What the network asks of a backend."""
     result = Needs()
     for population in net.populations.values():
-        result.add(population.neuron.model.arithmetic, f"population '{population.name}'")
+        program = population.program
+        arithmetic = population.neuron.model.arithmetic if program is None else program.form.arithmetic
+        result.add(arithmetic, f"population '{population.name}'")
     for node in net.nodes.values():
         if node.graded:
             result.add("graded", f"'{node.name}'")
@@ -197,9 +200,9 @@ def initial_state(population: Population) -> dict[str, NDArray[Any]]:
     """State arrays (size,) of a population at step 0."""
     program = population.program
     assert program is not None
-    dtype = np.int64 if program.form.arithmetic == "loihi" else np.float64
-    state = {name: np.broadcast_to(program.initial[name], (population.size,)).astype(dtype) for name in program.form.state}
-    return state | drawn_state(program, population.size)
+    given = {name: np.broadcast_to(program.initial[name], (population.size,)) for name in program.form.state}
+    given |= drawn_state(program, population.size)
+    return {name: values.astype(program.form.dtype) for name, values in given.items()}
 
 
 def check_numbers(net: Network, state: Mapping[str, Mapping[str, NDArray[Any]]]) -> None:
@@ -221,8 +224,8 @@ def readable_state(population: Population, name: str, stored: NDArray[Any]) -> N
     """A stored trace (steps, size) as the user's variable, shaped (steps, *shape)."""
     program = population.program
     assert program is not None
-    scale = program.scale.get(name)
-    values = stored if scale is None else stored / scale
+    scale, dtype = program.scale.get(name), program.form.dtype
+    values = (stored if scale is None else stored / scale).astype(dtype, copy=False)
     return values.reshape(len(stored), *population.shape)
 
 

@@ -115,9 +115,7 @@ class ReferenceExecutable:
         assert program is not None
         population = self.net.populations[name]
         size, now = population.size, moment(program, population.size, step - population.lag, self.net.dt)
-        inputs = self._inputs(name, step, log)
-        if program.form.arithmetic == "loihi":
-            inputs = {receptor: a.astype(np.int64) for receptor, a in inputs.items()}
+        inputs = {receptor: a.astype(program.form.dtype) for receptor, a in self._inputs(name, step, log).items()}
         spikes = self.steps[name](inputs, self.state[name], dict(program.constants), now)
         return np.zeros(size) if spikes is None else np.broadcast_to(spikes, (size,)).astype(np.float64)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from neurocomp.ir.expressions import Assign
 from neurocomp.ir.printers.numpy import NumpyStep, numpy_step
-from neurocomp.ir.program import Moment, StepForm, StepProgram
+from neurocomp.ir.program import TIDY_STEPS, TINY, Moment, StepForm, StepProgram
 from neurocomp.kernels.functions import TABLE
 
 
@@ -17,9 +17,12 @@ def advance(form: StepForm) -> NumpyStep:
     """The form as `step(inputs, state, constants, now)`. Overflow and the like are the model's own business, as in C."""
     step = numpy_step(form, TABLE)
 
-    def quiet(*arguments: Any) -> Any:
+    def quiet(inputs: Any, state: dict[str, Any], constants: Any, now: Moment) -> Any:
         with np.errstate(all="ignore"):
-            return step(*arguments)
+            sent = step(inputs, state, constants, now)
+            if form.arithmetic == "float32" and (now.step + 1) % TIDY_STEPS == 0:
+                state.update({name: np.where(np.abs(x) < TINY, np.float32(0), x) for name, x in state.items()})
+        return sent
 
     return quiet
 

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from neurocomp.ir.expressions import Assign, Expr, draws, names
 
-Arithmetic = Literal["float", "loihi"]
+Arithmetic = Literal["float", "float32", "loihi"]
+DTYPES: Mapping[str, type[np.generic]] = {"float": np.float64, "float32": np.float32, "loihi": np.int64}  # of states, by arithmetic
+TIDY_STEPS, TINY = 64, 2.0**-100  # after every so many steps, float32 states below the latter become 0, before they are subnormal
 TIME = "t"  # the name of the time in equations
 
 
@@ -52,6 +54,11 @@ class StepForm:
     inputs: tuple[str, ...] = ("a",)
 
     @property
+    def dtype(self) -> type[np.generic]:
+        """NumPy's type of states, constants and inputs."""
+        return DTYPES[self.arithmetic]
+
+    @property
     def constants(self) -> tuple[str, ...]:
         """Names of all constants in order of first use."""
         known = {TIME, *self.inputs, *self.state, *self.temporaries}
@@ -83,7 +90,7 @@ class StepForm:
 class StepProgram:
     """A `StepForm` with the numbers of one population of n neurons.
 
-    constants, initial: name -> float64 (int64 for Loihi arithmetic) array of shape () or (n,).
+    constants, initial: name -> array of shape () or (n,), of the form's dtype.
     scale: state name -> factor by which the stored state is divided when it is read as the user's variable
         (`fold` stores some states multiplied by a gain); absent means 1.
     key: 64 bits that make the population's random numbers its own. individuals: neurons k and k + individuals draw the same

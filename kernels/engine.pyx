@@ -226,7 +226,7 @@ cdef class Engine(Builder):
                 node.logs[k].count = 0
         for i, k, array in traces:
             node = self.node_at(i)
-            dtype = np.int64 if node.integer else np.float64
+            dtype = self.dtype_of(node.integer, node.single)
             if not 0 <= k < node.n_state:
                 raise IndexError(f"state {k} is outside 0..{node.n_state - 1}")
             if array.dtype != dtype or array.shape != (self._rows(steps), node.size) or not array.flags.carray:

@@ -15,7 +15,7 @@ LIMITS = (MAX_INPUTS, MAX_STATES, MAX_CONSTANTS - 1)  # how many inputs, states 
 cdef class PythonUpdate:
     """`step(inputs, state, constants, now)`, called for a few hundred neurons at a time; needs the GIL for each call.
 
-    Its arguments are lists of (n,) float64 (integer: int64) arrays of its own, and now = (step, t, key, number of the first
+    Its arguments are lists of (n,) arrays of its own, of `dtype` (float64, float32 or int64), and now = (step, t, key, number of the first
     neuron). It returns (state, sent): the new values of each state, and what every neuron sends, 0 for nothing, or None where
     neurons cannot spike.
 
@@ -26,11 +26,12 @@ cdef class PythonUpdate:
     cdef readonly object capsule
     cdef public object error
     cdef object step, dtype
+    cdef ptrdiff_t width
     cdef int inputs, states, constants
     cdef bint graded
 
-    def __init__(self, step, int inputs, int states, int constants, *, bint integer, bint graded):
-        self.step, self.dtype, self.graded = step, np.int64 if integer else np.float64, graded
+    def __init__(self, step, int inputs, int states, int constants, *, dtype, bint graded):
+        self.step, self.dtype, self.graded, self.width = step, np.dtype(dtype), graded, np.dtype(dtype).itemsize
         self.inputs, self.states, self.constants = inputs, states, constants
         self.capsule = PyCapsule_New(<void*>call, "neurocomp.update.python", NULL)
         cdef intptr_t counts = (inputs * (MAX_STATES + 1) + states) * MAX_CONSTANTS + constants
@@ -38,7 +39,7 @@ cdef class PythonUpdate:
 
     cdef read(self, const void* values, ptrdiff_t n):
         """A copy, as tracebacks may keep it for longer than the kernel keeps its memory."""
-        return np.frombuffer(PyMemoryView_FromMemory(<char*>values, 8 * n, PyBUF_READ), self.dtype).copy()
+        return np.frombuffer(PyMemoryView_FromMemory(<char*>values, self.width * n, PyBUF_READ), self.dtype).copy()
 
     cdef write(self, void* to, ptrdiff_t n, dtype, values):
         np.frombuffer(PyMemoryView_FromMemory(<char*>to, n * np.dtype(dtype).itemsize, PyBUF_WRITE), dtype)[:] = values

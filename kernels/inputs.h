@@ -1,4 +1,4 @@
-/* What an update needs before it: its input from the accumulators, and who waits. */
+/* What an update needs around it: its input from the accumulators, who waits, and an end to states that fade away. */
 #ifndef NEUROCOMP_INPUTS_H
 #define NEUROCOMP_INPUTS_H
 #include "clones.h"
@@ -6,7 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Move n sums into the update's input, as float64 times the grid's unit or as int64, and leave the bias */
+/* Move n sums into the update's input, as floats times the grid's unit or as int64, and leave the bias. float32: the grid makes sure
+ * that the unit and all sums are normal numbers of it, so the product is exact and only the sum itself is rounded. */
 #define NC_TAKE(name, sum, type, value)                                                                       \
     NC_CLONES static void name(sum *restrict acc, const sum *restrict bias, type *restrict a, ptrdiff_t n, double unit) { \
         (void)unit;                                                                                           \
@@ -15,24 +16,31 @@
     }
 NC_TAKE(nc_take_narrow, int32_t, double, (double)acc[j] * unit)
 NC_TAKE(nc_take_wide, int64_t, double, (double)acc[j] * unit)
+NC_TAKE(nc_take_narrow_single, int32_t, float, (float)acc[j] * (float)unit)
+NC_TAKE(nc_take_wide_single, int64_t, float, (float)acc[j] * (float)unit)
 NC_TAKE(nc_take_narrow_whole, int32_t, int64_t, acc[j])
 NC_TAKE(nc_take_wide_whole, int64_t, int64_t, acc[j])
 
 /* List who of n <= NC_PART neurons waits: whose value is above zero. Returns how many, or -1 where a value is not a number, which
  * neither waits nor does not. */
-static inline int32_t nc_list_waiting(const double *left, ptrdiff_t n, uint16_t *who) {
-    int32_t count = 0;
-    for (ptrdiff_t j = 0; j < n; j++) {
-        if (left[j] != left[j]) return -1;
-        if (left[j] > 0.0) who[count++] = (uint16_t)j;
+#define NC_LIST(name, type)                                                          \
+    static inline int32_t name(const type *left, ptrdiff_t n, uint16_t *who) {       \
+        int32_t count = 0;                                                           \
+        for (ptrdiff_t j = 0; j < n; j++) {                                          \
+            if (left[j] != left[j]) return -1;                                       \
+            if (left[j] > 0) who[count++] = (uint16_t)j;                             \
+        }                                                                            \
+        return count;                                                                \
     }
-    return count;
+/* float32 states that decay towards zero would soon be subnormal numbers, which processors compute a hundred times slower; so after
+ * every TIDY steps they become zero below NC_TINY. TIDY_STEPS and TINY of ir/program.py. */
+#define NC_TIDY 64
+#define NC_TINY 0x1p-100f
+NC_CLONES static void nc_tidy(float *x, ptrdiff_t n) {
+    for (ptrdiff_t j = 0; j < n; j++) x[j] = __builtin_fabsf(x[j]) < NC_TINY ? 0.0f : x[j];
 }
-static inline int32_t nc_list_whole(const int64_t *left, ptrdiff_t n, uint16_t *who) {
-    int32_t count = 0;
-    for (ptrdiff_t j = 0; j < n; j++) {
-        if (left[j] > 0) who[count++] = (uint16_t)j;
-    }
-    return count;
-}
+
+NC_LIST(nc_list_waiting, double)
+NC_LIST(nc_list_single, float)
+NC_LIST(nc_list_whole, int64_t)
 #endif

@@ -68,7 +68,9 @@ cdef struct Node:
     int64_t lag                # machine steps behind the written network
     bint is_input
     bint graded                # spikes carry payloads
-    bint integer               # state is int64, not float64
+    bint integer               # state is int64
+    bint single                # state is float32; else, and where it is not int64, float64
+    int64_t width              # bytes of a value of it
     bint wide                  # the accumulator is int64, not int32
     double scale               # value of one grid unit, 2**exponent
     update_fn update
@@ -86,7 +88,7 @@ cdef struct Node:
     int64_t chunk              # neurons updated at once: all they read fits the L1 cache
     int n_state
     int n_constants
-    void* state[MAX_STATES]            # n_state pointers to arrays of `size` float64 or int64
+    void* state[MAX_STATES]            # n_state pointers to arrays of `size` values
     const void* constants[MAX_CONSTANTS]  # n_constants pointers to arrays of `size`, or of CHUNK equal values
     bint alike                 # none of them varies, and none is no number where neurons wait
     uint8_t varies[MAX_CONSTANTS]         # whether the constant has one value per neuron

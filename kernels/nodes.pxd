@@ -20,6 +20,7 @@ cdef class Nodes:
     cdef int64_t held          # bytes of the arrays kept
     cdef int64_t held_for_synapses
 
+    cdef dtype_of(self, bint integer, bint single)
     cdef Node* node_at(self, int index) except NULL
     cdef Node* _new_node(self, int64_t size, int64_t lag, int64_t align) except NULL
     cdef uintptr_t _hold(self, array)

@@ -63,6 +63,10 @@ cdef class Nodes:
         self.held += array.nbytes
         return <uintptr_t>array.__array_interface__["data"][0]
 
+    cdef dtype_of(self, bint integer, bint single):
+        """NumPy's type of a population's state."""
+        return np.int64 if integer else np.float32 if single else np.float64
+
     cdef Node* node_at(self, int index) except NULL:
         if not 0 <= index < self.loop.n_nodes:
             raise IndexError(f"node {index} is outside 0..{self.loop.n_nodes - 1}")
@@ -107,19 +111,20 @@ cdef class Nodes:
 
     def add_population(
         self, int64_t size, int64_t lag, update, list state, list constants, const int64_t[::1] bias,
-        double scale, bint integer, bint wide, bint graded=False, int64_t align=16, uint64_t key=0, context=None, bint autonomous=False
+        double scale, bint integer, bint wide, bint graded=False, int64_t align=16, uint64_t key=0, context=None, bint autonomous=False,
+        bint single=False
     ):
         """Add a population. Returns its index.
 
         update: capsule of the compiled step. state: arrays of `size`, changed in place. constants: arrays of `size` or
-        of one value. bias: `size` grid units for each input one after the other. scale: value of a grid unit. integer: int64 state and constants, else
-        float64. wide: int64 accumulator, else int32. graded: spikes carry payloads. align: threads own ranges in multiples of it (16 keeps them on cache
+        of one value. bias: `size` grid units for each input one after the other. scale: value of a grid unit. integer: int64 state and constants, single: float32,
+        else float64. wide: int64 accumulator, else int32. graded: spikes carry payloads. align: threads own ranges in multiples of it (16 keeps them on cache
         lines of their own; targets of convolutions need multiples of the output plane). key: of its random numbers. context:
         object that an update which is not compiled calls; what it puts into `context.error` ends the run and is raised. autonomous:
         the update depends on nothing but state and inputs; neurons that rest need none then.
         """
         cdef int k
-        dtype = np.int64 if integer else np.float64
+        dtype = self.dtype_of(integer, single)
         if len(state) > MAX_STATES or len(constants) >= MAX_CONSTANTS:
             raise ValueError(f"{len(state)} states and {len(constants)} constants exceed {MAX_STATES} and {MAX_CONSTANTS}")
         for array in state:
@@ -147,7 +152,8 @@ cdef class Nodes:
         self.keep += [update, context]
         self.contexts += [] if context is None else [context]
         node.n_inputs, node.key, node.context = <int>n_inputs, key, <void*>context
-        node.update, node.integer, node.wide, node.scale = function, integer, wide, scale
+        node.update, node.integer, node.single, node.wide, node.scale = function, integer, single, wide, scale
+        node.width = np.dtype(dtype).itemsize
         node.takes, node.wait, node.graded = takes > 0, max(<int>takes - 2, -1), graded
         node.n_state, node.n_constants = len(state), len(constants)
         for k in range(node.n_state):
@@ -160,7 +166,7 @@ cdef class Nodes:
             node.constants[k] = <const void*>self._hold(aligned(array))
         read = n_inputs + len(state) + 1 + (0 if node.alike else len(constants))
         node.autonomous = autonomous
-        node.chunk = min(max(FIRST_LEVEL // (8 * read) // 128 * 128, 32), CHUNK)
+        node.chunk = min(max(FIRST_LEVEL // (node.width * read) // 128 * 128, 32), CHUNK)
         own_bias = np.array(bias, np.int64).reshape(n_inputs, size)
         node.level = bool(np.all(own_bias == own_bias[:, :1]))
         if node.level:

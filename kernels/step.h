@@ -27,7 +27,8 @@ typedef struct {
     int32_t *waiting;           /* how many they are */
 } nc_now;
 
-/* One step of n <= NC_PART neurons. inputs, state, constants: arrays of n float64 (int64 for Loihi arithmetic). Returns how many
+/* One step of n <= NC_PART neurons. inputs, state, constants: arrays of n float64 (float32 or int64 in the other
+ * arithmetics). Returns how many
  * have fired, and writes their numbers within the call to ids, ascending, and what graded neurons send to payload; both have room
  * for n. */
 typedef int (*nc_update)(ptrdiff_t n, const void *const *inputs, void *const *state, const void *const *constants,
@@ -55,6 +56,10 @@ static inline int nc_compact(const unsigned char *fired, const int32_t *sent, pt
 }
 
 static inline double nc_min_float(double x, double y) { return x < y ? x : y; }
+static inline float nc_min_float32(float x, float y) { return x < y ? x : y; }
+static inline float nc_max_float32(float x, float y) { return x > y ? x : y; }
+/* A uniform number's upper 24 bits */
+static inline float nc_cut(double u) { return (float)(int32_t)(u * 0x1p24) * 0x1p-24f; }
 static inline double nc_max_float(double x, double y) { return x > y ? x : y; }
 static inline int64_t nc_min_loihi(int64_t x, int64_t y) { return x < y ? x : y; }
 static inline int64_t nc_max_loihi(int64_t x, int64_t y) { return x > y ? x : y; }

@@ -19,6 +19,7 @@ from neurocomp.ir.errors import CompileError, InputError, UnsupportedError
 from neurocomp.ir.events import Events, empty, from_data
 from neurocomp.ir.network import Change, Input, Network
 from neurocomp.ir.passes.loihi import refuse_wraps, wrap_risks
+from neurocomp.ir.program import DTYPES
 from neurocomp.ir.verify import verify
 from neurocomp.quantisation_wraps import watching
 from neurocomp.recording import Recording, from_result
@@ -39,8 +40,8 @@ def compile(
 ) -> Program:
     """Compile a network for a backend.
 
-    target: "reference", "cpu" or "lava". arithmetic: "float" or "loihi"; None takes what the neurons are written in. A float
-    network with "loihi" is quantised; quantise: how (`passes.Quantise(...)` or a strategy's name, default "mse").
+    target: "reference", "cpu" or "lava". arithmetic: "float", "float32" or "loihi"; None takes what the neurons are written in. A
+    float network keeps its states in 32 bits with "float32", and is quantised with "loihi"; quantise: how (`passes.Quantise(...)` or a strategy's name, default "mse").
     accept_wrap: go on where a current of Loihi's could wrap around in the worst case (also by the same option of `Quantise`);
     "reference" then warns where one first does. mantissa_bits: precision of the weight grid (24: float32's).
     callback(pass, before, after): called after each pass. options: the backend's own, such as threads=2 or timeout=60.
@@ -56,7 +57,7 @@ def compile(
     given = None if quantise is None else as_quantise(quantise)
     accepted = accept_wrap or (given is not None and given.accept_wrap)
     how = _quantise(net, arithmetic, given, accepted)
-    lowered = passes.standard(mantissa_bits, callback, how)(net)
+    lowered = passes.standard(mantissa_bits, callback, how, arithmetic == "float32")(net)
     risks = wrap_risks(lowered)
     if not accepted:
         vouched = {x.name for x in net.populations.values() if how is not None and how.vouches_for(x)}
@@ -72,14 +73,14 @@ def _program(net: Network, lowered: Network, target: str, options: Mapping[str, 
 
 def _quantise(net: Network, wanted: str | None, given: passes.Quantise | None, accepted: bool) -> passes.Quantise | None:
     """The quantise pass where float neurons are to run in Loihi's integers; mixtures that are not asked for are refused."""
-    if wanted not in (None, "float", "loihi"):
-        raise CompileError(net.name, f"arithmetic is 'float' or 'loihi', not {wanted!r}")
-    if given is not None and wanted == "float":
+    if wanted is not None and wanted not in DTYPES:
+        raise CompileError(net.name, f"arithmetic is {', '.join(map(repr, DTYPES))} or None, not {wanted!r}")
+    if given is not None and wanted in ("float", "float32"):
         raise CompileError(net.name, "quantise= is for arithmetic='loihi'; leave one of them out")
     kinds = {name: population.neuron.model.arithmetic for name, population in net.populations.items()}
     if given is not None or wanted == "loihi":
         return replace(as_quantise(given), accept_wrap=accepted) if "float" in kinds.values() else None
-    wanted = wanted or next(iter(kinds.values()), "float")
+    wanted = "float" if wanted == "float32" else wanted or next(iter(kinds.values()), "float")
     for name, kind in kinds.items():
         if kind != wanted:
             model = net.populations[name].neuron.model.name

@@ -19,7 +19,7 @@ from neurocomp.ir.integrators import INTEGRATORS, scheme
 from neurocomp.ir.model import refractory
 from neurocomp.ir.neurons import BUILTIN
 from neurocomp.ir.printers.c_step import c_function, takes_sums
-from neurocomp.ir.program import StepForm
+from neurocomp.ir.program import DTYPES, StepForm
 
 # How the kernels and all generated C are compiled. No contraction into fused multiply-add and no reassociation, and integers
 # that wrap: every backend must get the same bits.
@@ -79,7 +79,7 @@ def check(form: StepForm) -> None:
     Every name is a plain identifier, printed with a `_` behind it so that it means nothing to C; operators and functions are
     of the known ones, numbers are numbers. Raises `EquationError`.
     """
-    if form.arithmetic not in ("float", "loihi"):
+    if form.arithmetic not in DTYPES:
         raise EquationError(f"there is no arithmetic {form.arithmetic!r}")
     targets = (assign.target for assign in (*form.updates, *form.reset))
     for name in {*form.inputs, *form.state, *form.constants, *targets}:

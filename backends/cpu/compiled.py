@@ -190,7 +190,7 @@ def _numpy(form: StepForm, why: str) -> Update:
     from neurocomp.kernels.fallback import PythonUpdate
 
     counts = tuple(map(len, _arrays(form)))
-    update = PythonUpdate(_step(form), *counts, integer=form.arithmetic == "loihi", graded=form.payload is not None)
+    update = PythonUpdate(_step(form), *counts, dtype=form.dtype, graded=form.payload is not None)
     return Update(update.capsule, "numpy", f"in NumPy, as {why}", context=update)
 
 

@@ -62,8 +62,7 @@ class CpuExecutable:
         assert program is not None
         assert grid is not None
         state = self.state[node.name] = {name: aligned(values) for name, values in initial_state(node).items()}
-        integer = program.form.arithmetic == "loihi"
-        dtype = np.int64 if integer else np.float64
+        arithmetic, dtype = program.form.arithmetic, program.form.dtype
         update = self._update(node, program.form)
         constants = [np.atleast_1d(np.array(program.constants[name], dtype)) for name in program.form.constants]
         return self.engine.add_population(
@@ -74,13 +73,14 @@ class CpuExecutable:
             constants,
             layout.resting_input(node, grid.exponent),
             2.0**grid.exponent,
-            integer,
+            arithmetic == "loihi",
             grid.bits == 64,
             node.graded,
             layout.channel_plane(self.net.incoming(node.name)),
             program.key,
             update.context,
             program.form.autonomous,
+            arithmetic == "float32",
         )
 
     def _update(self, node: Population, form: StepForm) -> Update:

@@ -58,7 +58,7 @@ class LibraryLif:
 def library_lif(population: Population) -> LibraryLif | None:
     """The population as Lava's LIF, or None where the library process would not compute exactly the same."""
     program = population.program
-    if program is None or np.any(population.bias_vector() != 0):
+    if program is None or program.form.arithmetic == "float32" or np.any(population.bias_vector() != 0):
         return None
     loihi = program.form.arithmetic == "loihi"
     for pattern in _loihi_patterns() if loihi else _float_patterns():

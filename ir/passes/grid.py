@@ -22,7 +22,9 @@ from neurocomp.ir.patterns import Drawn
 EXACT_FLOAT = 2**53
 MOST_BITS = 31
 WORTH_A_WARNING = 0.01  # share of weights lost; training leaves some that are nearly 0
-MIN_EXPONENT = -1000  # keeps every grid value a normal float64
+# By arithmetic, what keeps every grid value, and every sum of them, a normal number of the states' type: the least exponent of the
+# grid, and the one that sums stay below
+EXPONENTS = {"float": (-1000, 1023), "float32": (-126, 127)}
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class SnapToGrid(Pass):
             raise CompileError("grid", f"mantissa_bits = {self.mantissa_bits} is outside 2..31")
         nodes, projections, changes = {}, {}, []
         for population in net.populations.values():
-            if population.program is None or population.program.form.arithmetic != "float":
+            if population.program is None or population.program.form.arithmetic not in EXPONENTS:
                 continue
             incoming = net.incoming(population.name)
             exponent = _exponent(population, incoming, self.mantissa_bits)
@@ -65,6 +67,7 @@ class SnapToGrid(Pass):
             bias = _snap(population.bias_vector(), exponent)
             snapped_population = replace(population, bias=bias)
             bound = prove_bound(net, snapped_population, [projections.get(x.name, x) for x in incoming], exponent)
+            _check_range(population, exponent, bound)
             nodes[population.name] = replace(snapped_population, grid=Grid(exponent, bound))
             why = f"sums stay exact: proven bound {bound} < 2^{bound.bit_length()}, int{Grid(exponent, bound).bits} accumulator"
             after = f"multiples of 2^{exponent}, moved by at most {moved:.3g}"
@@ -115,10 +118,23 @@ def prove_bound(net: Network, population: Population, incoming: list[Projection]
 
 
 def _exponent(population: Population, incoming: list[Projection], bits: int) -> int:
+    assert population.program is not None
     largest = max([_largest(population.bias_vector()), *(_largest(x.largest_weights) for x in incoming)])
     if largest == 0.0:
         return 0
-    return max(int(np.frexp(largest)[1]) - (bits - 1), MIN_EXPONENT)
+    return max(int(np.frexp(largest)[1]) - (bits - 1), EXPONENTS[population.program.form.arithmetic][0])
+
+
+def _check_range(population: Population, exponent: int, bound: int) -> None:
+    assert population.program is not None
+    top = EXPONENTS[population.program.form.arithmetic][1]
+    if exponent + bound.bit_length() > top:
+        kind = "float32" if top < 1023 else "float64"
+        raise CompileError(
+            population.name,
+            f"its inputs can sum to {bound} units of 2^{exponent}, beyond {kind}'s range of 2^{top}; use smaller weights"
+            + (", or arithmetic='float'" if kind == "float32" else ""),
+        )
 
 
 def _snap(values: NDArray[np.float64], exponent: int) -> NDArray[np.float64]:

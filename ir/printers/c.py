@@ -5,7 +5,10 @@ Compiled with `-ffp-contract=off`, the C gives the same bits as the NumPy printe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container
+
+import numpy as np
 
 from neurocomp.ir.expressions import (
     RANDOM,
@@ -23,14 +26,20 @@ from neurocomp.ir.expressions import (
 def to_c(expr: Expr, arithmetic: str, ahead: Container[int] = ()) -> str:
     """The expression as C, fully bracketed; float literals in hexadecimal so that no digit is lost.
 
+    In float32, functions and random numbers are computed in float64 and rounded once; a uniform number is cut to 24 bits instead,
+    so that it stays below 1.
+
     ahead: sites of the random numbers that stand in an array.
     """
 
     def sub(child: Expr) -> str:
         return to_c(child, arithmetic, ahead)
 
+    suffix = "f" if arithmetic == "float32" else ""
     match expr:
         case Number(value):
+            if arithmetic == "float32":
+                return _float_literal(value)
             return f"INT64_C({value})" if arithmetic == "loihi" else float(value).hex()
         case Name(name):
             return f"{name}_"
@@ -47,13 +56,20 @@ def to_c(expr: Expr, arithmetic: str, ahead: Container[int] = ()) -> str:
         case Call("min" | "max" as function, (x, y)):
             return f"nc_{function}_{arithmetic}({sub(x)}, {sub(y)})"
         case Call("abs", (x,)):
-            return f"nc_abs_loihi({sub(x)})" if arithmetic == "loihi" else f"__builtin_fabs({sub(x)})"
+            return f"nc_abs_loihi({sub(x)})" if arithmetic == "loihi" else f"__builtin_fabs{suffix}({sub(x)})"
         case Call("sqrt", (x,)):
-            return f"__builtin_sqrt({sub(x)})"
-        case Call(function, _, site) if function in RANDOM and site in ahead:
-            return f"p{site}[j]"
-        case Call(function, args) if function in RANDOM:
-            where = ["now->key", "now->step", "now->first + j", str(expr.site)]
-            return f"nc_{function}({', '.join([*where, *(sub(arg) for arg in args)])})"
-        case Call(function, args):
-            return f"nc_{function}({', '.join(sub(arg) for arg in args)})"
+            return f"__builtin_sqrt{suffix}({sub(x)})"
+        case Call(function, args, site):
+            text = f"p{site}[j]" if function in RANDOM and site in ahead else _called(function, [sub(x) for x in args], site)
+            return text if arithmetic != "float32" else f"nc_cut({text})" if function == "rand" else f"((float){text})"
+
+
+def _float_literal(value: float) -> str:
+    with np.errstate(over="ignore"):
+        single = float(np.float32(value))
+    return f"{single.hex()}f" if math.isfinite(single) else f"({'-' if single < 0 else ''}__builtin_inff())"
+
+
+def _called(function: str, args: list[str], site: int) -> str:
+    where = ["now->key", "now->step", "now->first + j", str(site)] if function in RANDOM else []
+    return f"nc_{function}({', '.join([*where, *args])})"

@@ -11,14 +11,15 @@ from neurocomp.ir.printers.c import to_c
 from neurocomp.ir.program import TIME, StepForm
 from neurocomp.ir.usual import Usual, usual
 
+KINDS = {"float": "double", "float32": "float", "loihi": "int64_t"}  # C's types of states, by arithmetic
 FEW = 16  # constants that registers hold while neurons that are alike are updated; with more, compilers give up vectors
 
 
 def c_function(form: StepForm, name: str) -> str:
     """C source of one update function over `n` neurons.
 
-    Signature: `nc_update` of `kernels/step.h`; inputs, states and constants are arrays of n float64 (int64 for Loihi
-    arithmetic) in the order of `form.inputs`, `form.state` and `form.constants`; no state overlaps another array.
+    Signature: `nc_update` of `kernels/step.h`; inputs, states and constants are arrays of n values (float64, float32,
+    or int64 for Loihi arithmetic) in the order of `form.inputs`, `form.state` and `form.constants`; no state overlaps another array.
 
     Where constants are the same for all neurons, and spikes can be told from the states afterwards, the loop computes the usual
     step only (`neurocomp.ir.usual`), with the input straight from the accumulators; spikes and waiting neurons come after it.
@@ -41,7 +42,7 @@ class _Function:
 
     @property
     def kind(self) -> str:
-        return "int64_t" if self.form.arithmetic == "loihi" else "double"
+        return KINDS[self.form.arithmetic]
 
     @cached_property
     def ahead(self) -> dict[int, Call]:
@@ -74,7 +75,8 @@ class _Function:
             *(f"    {kind} *restrict s{k} = state[{k}];" for k in range(len(form.state))),
             *(f"    const {kind} *restrict c{k} = constants[{k}];" for k in range(len(form.constants))),
         ]
-        lines += [f"    const double {TIME}_ = now->t;"] if TIME in used else []
+        real = "float" if kind == "float" else "double"
+        lines += [f"    const {real} {TIME}_ = ({real})now->t;"] if TIME in used else []
         lines += ["    const nc_now here = *now;", "    now = &here;"] if random else []  # read once, not under a condition
         lines += [
             "    (void)state; (void)constants; (void)payload; (void)ids; (void)now;",
@@ -109,13 +111,13 @@ class _Function:
         return [
             f"        double p{site}[NC_PART] NC_ALIGNED;",
             "        if (now->alike) {",
-            *(f"            const double {x}_ = c{k}[0];" for k, x in needed),
+            *(f"            const {self.kind} {x}_ = c{k}[0];" for k, x in needed),
             f"            nc_poisson_same({where}, {to_c(mean, form.arithmetic)}, p{site}, now->counts);",
             "        } else {",
             f"            double m{site}[NC_PART] NC_ALIGNED;",
             "            NC_ELEMENTWISE",
             "            for (ptrdiff_t j = 0; j < n; j++) {",
-            *(f"                const double {x}_ = c{k}[j];" for k, x in needed),
+            *(f"                const {self.kind} {x}_ = c{k}[j];" for k, x in needed),
             f"                m{site}[j] = {to_c(mean, form.arithmetic)};",
             "            }",
             f"            nc_poisson_fill({where}, m{site}, p{site});",
@@ -199,23 +201,25 @@ class _Function:
         """The usual step for all, then the few that wait, then those that spike."""
         state = {x: f"s{k}" for k, x in enumerate(self.form.state)}
         form = split.form
-        lines = ["        int64_t some = 0;"] if form.spike is not None else []
-        if split.wait is not None:
+        flags = "int32_t" if self.kind == "float" else "int64_t"  # as wide as what is compared
+        lines = [f"        {flags} some = 0;"] if form.spike is not None else []
+        asked = any(split.wait in names(x.value) for x in form.updates)  # then it must not change before them
+        if split.wait is not None and split.count is not None:
+            wait = state[split.wait]
+            counted = [f"            const {self.kind} {split.wait}_ = {wait}[j];"]
+            counted += [f"            {wait}[j] = {to_c(split.count, form.arithmetic)};"]
             lines += ["        uint16_t *const who = now->who;", "        const int32_t waited = *now->waiting;"]
-            for x in split.held:
-                lines += [f"        {self.kind} held_{state[x]}[NC_PART];"]
-                lines += [f"        for (int32_t q = 0; q < waited; q++) held_{state[x]}[q] = {state[x]}[who[q]];"]
+            lines += [f"        {self.kind} held_{state[x]}[NC_PART];" for x in split.held]
+            lines += ["        for (int32_t q = 0; q < waited; q++) {", "            const ptrdiff_t j = who[q];"]
+            lines += [f"            held_{state[x]}[q] = {state[x]}[j];" for x in split.held]
+            lines += [*([] if asked else counted), "        }"]
         lines += ["        if (now->sums != NULL) {"]
         lines += [f"            int32_t *restrict a{k} = now->sums[{k}];" for k in range(len(form.inputs))]
         lines += [f"            const int32_t *restrict b{k} = now->bias[{k}];" for k in range(len(form.inputs))]
-        lines += ["            const double unit = now->unit;"] if self.kind == "double" else []
+        lines += [f"            const {self.kind} unit = ({self.kind})now->unit;"] if self.kind != "int64_t" else []
         lines += [*self._usual_loop(split, sums=True), "        } else {", *self._usual_loop(split, sums=False), "        }"]
-        if split.wait is not None and split.count is not None:
-            wait = state[split.wait]
-            lines += ["        for (int32_t q = 0; q < waited; q++) {", "            const ptrdiff_t j = who[q];"]
-            lines += [f"            {state[x]}[j] = held_{state[x]}[q];" for x in split.held]
-            lines += [f"            const {self.kind} {split.wait}_ = {wait}[j];"]
-            lines += [f"            {wait}[j] = {to_c(split.count, form.arithmetic)};", "        }"]
+        if asked:
+            lines += ["        for (int32_t q = 0; q < waited; q++) {", "            const ptrdiff_t j = who[q];", *counted, "        }"]
         return [*lines, *self._usual_spikes(split, state)]
 
     def _usual_loop(self, split: Usual, sums: bool) -> list[str]:
@@ -223,7 +227,7 @@ class _Function:
         form = split.form
         used = {name for x in form.updates for name in (x.target, *names(x.value))}
         used |= {*names(form.spike)} if form.spike is not None else set()
-        scale = " * unit" if self.kind == "double" else ""
+        scale = " * unit" if self.kind != "int64_t" else ""
         lines = ["            NC_ELEMENTWISE", "            for (ptrdiff_t j = 0; j < n; j++) {"]
         for k, x in enumerate(form.inputs):
             value = f"({self.kind})a{k}[j]{scale}" if sums else f"i{k}[j]"
@@ -262,6 +266,7 @@ class _Function:
             "        int32_t left = 0;",
             "        for (int32_t q = 0; q < waited; q++) {",
             "            const uint16_t j = who[q];",
+            *(f"            {state[x]}[j] = held_{state[x]}[q];" for x in split.held),
             "            who[left] = j;",
             f"            left += {wait}[j] > 0;",
             "        }",

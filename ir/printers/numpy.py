@@ -1,8 +1,9 @@
 """The step program as NumPy: the reference backend and Lava's generated processes run this.
 
-NumPy evaluates IEEE float64 (64-bit integers for Loihi arithmetic) operation by operation in the written order. NumPy's own
-exp, log and the like differ between machines in the last bit, and random numbers must not depend on the order of neurons:
-those functions are given by the caller (`neurocomp.kernels.functions.TABLE`).
+NumPy evaluates IEEE float64 (float32, or 64-bit integers, in the other arithmetics) operation by operation in the written order.
+NumPy's own exp, log and the like differ between machines in the last bit, and random numbers must not depend on the order of neurons:
+those functions are given by the caller (`neurocomp.kernels.functions.TABLE`). In float32 they are computed in float64 and rounded once;
+a uniform number is cut to 24 bits instead, so that it stays below 1.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 
 from neurocomp.ir import numerics
 from neurocomp.ir.expressions import RANDOM, Assign, Binary, Call, Compare, Expr, Logic, Name, Number, Unary, names
-from neurocomp.ir.program import TIME, StepForm
+from neurocomp.ir.program import DTYPES, TIME, StepForm
 
 
 def _decay12(x: Any, d: Any) -> Any:
@@ -34,10 +35,23 @@ def _shift(x: Any, e: Any) -> Any:
     return np.where(np.asarray(e) >= 0, x << np.maximum(e, 0), x >> np.maximum(-np.asarray(e), 0))
 
 
+def _single(x: Any) -> Any:
+    return np.asarray(x, np.float32)
+
+
+def _rounded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of float64 for float32."""
+    if name == "rand":
+        return lambda *args: _single(np.floor(function(*args) * 2.0**24) * 2.0**-24)
+    return lambda *args: _single(function(*args))
+
+
 NumpyStep = Callable[..., Any]
 _NUMPY_NAMES: dict[str, Any] = {
     "__builtins__": {},
     "float64": np.float64,
+    "float32": np.float32,
+    "single": _single,
     "where": np.where,
     "abs": np.abs,
     "min": lambda x, y: np.where(x < y, x, y),
@@ -62,7 +76,7 @@ def to_numpy(expr: Expr, arithmetic: str = "float") -> str:
 
     match expr:
         case Number(value):
-            return repr(value) if arithmetic == "loihi" else f"float64({float(value)!r})"
+            return repr(value) if arithmetic == "loihi" else f"{DTYPES[arithmetic].__name__}({float(value)!r})"
         case Name(name):
             return f"_{name}"
         case Unary("not", operand):
@@ -86,8 +100,9 @@ def numpy_source(form: StepForm) -> str:
     """Source of `step(inputs, state, constants, now) -> spikes or payloads`, which updates the dict `state` of arrays."""
     used = {name for expr in form.expressions() for name in names(expr)}
     lines = ["def step(inputs, state, constants, now=None):"]
-    lines += [f"    _{name} = inputs['{name}']" for name in form.inputs]
-    lines += ["    _t = now.t"] if TIME in used else []
+    as_state = "single" if form.arithmetic == "float32" else ""
+    lines += [f"    _{name} = {as_state}(inputs['{name}'])" for name in form.inputs]
+    lines += [f"    _t = {as_state}(now.t)"] if TIME in used else []
     lines += [f"    _{name} = state['{name}']" for name in form.state]
     lines += [f"    _{name} = constants['{name}']" for name in form.constants]
     lines += [f"    _{assign.target} = {to_numpy(assign.value, form.arithmetic)}" for assign in form.updates]
@@ -107,7 +122,8 @@ def numpy_step(form: StepForm, functions: Mapping[str, Any] | None = None) -> Nu
     functions: exp, rand and the like by name. `now`, a `Moment`, may be left out where the form asks for neither time nor
     random numbers. Built from the checked tree, never from a user's text: the namespace holds only known functions.
     """
-    namespace = {**_NUMPY_NAMES, **(functions or {})}
+    given = {name: _rounded(name, f) for name, f in (functions or {}).items()} if form.arithmetic == "float32" else functions
+    namespace = {**_NUMPY_NAMES, **(given or {})}
     exec(compile(numpy_source(form), "<step program>", "exec"), namespace)  # noqa: S102 - printed from our own tree
     step: NumpyStep = namespace["step"]
     return step

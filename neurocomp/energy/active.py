@@ -115,8 +115,7 @@ def _rest(net: Network, population: Population) -> dict[str, NDArray[Any]]:
         return {}
     state = initial_state(population)
     after = {key: x.copy() for key, x in state.items()}
-    dtype = np.int64 if program.form.arithmetic == "loihi" else np.float64
-    silence = {receptor: np.zeros(population.size, dtype) for receptor in population.neuron.model.inputs}
+    silence = {receptor: np.zeros(population.size, program.form.dtype) for receptor in population.neuron.model.inputs}
     spikes = advance(program.form)(silence, after, dict(program.constants), moment(program, population.size, 0, net.dt))
     moved = np.zeros(population.size, bool) if spikes is None else np.broadcast_to(spikes, (population.size,)) != 0
     for key in program.form.state:

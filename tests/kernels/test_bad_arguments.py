@@ -175,8 +175,8 @@ def step(inputs, state, constants, now):
 
 def test_an_update_in_python_needs_its_own_object():
     """Its capsule calls the context: without it, or with another object, there is nothing to call."""
-    update = PythonUpdate(step, 1, 1, 2, integer=False, graded=False)
-    other = PythonUpdate(step, 1, 1, 2, integer=False, graded=False)
+    update = PythonUpdate(step, 1, 1, 2, dtype=np.float64, graded=False)
+    other = PythonUpdate(step, 1, 1, 2, dtype=np.float64, graded=False)
     engine, *_ = fresh = nodes()
     for context in (None, other, object(), 5, update.capsule):
         with pytest.raises(ValueError, match="Capsule"):
@@ -194,7 +194,7 @@ def test_an_update_in_python_needs_its_own_object():
 )
 def test_updates_in_python_of_numbers_that_cannot_be(counts):
     engine, *_ = fresh = nodes()
-    update = PythonUpdate(step, *counts, integer=False, graded=False)
+    update = PythonUpdate(step, *counts, dtype=np.float64, graded=False)
     with pytest.raises(ERRORS):
         engine.add_population(
             2, 0, update.capsule, [np.zeros(2)], [f64(1), f64(0)], i64(0, 0), 1.0, False, False, context=update
@@ -215,7 +215,7 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_updates_in_python_that_return_nonsense(name):
     engine, *_ = nodes()
-    update = PythonUpdate(WRONG[name], 1, 1, 2, integer=False, graded=False)
+    update = PythonUpdate(WRONG[name], 1, 1, 2, dtype=np.float64, graded=False)
     state = np.zeros(2)
     engine.add_population(2, 0, update.capsule, [state], [f64(1), f64(0)], i64(0, 0), 1.0, False, False, context=update)
     with pytest.raises(ERRORS):

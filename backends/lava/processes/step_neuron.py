@@ -52,7 +52,7 @@ class _StepModel(PyLoihiProcessModel):
         spikes = None
         if self.time_step > self.first:
             if self.values is None:
-                self.values = {name: self.state[k].copy() for k, name in enumerate(self.form.state)}
+                self.values = {name: self.state[k].astype(self.form.dtype) for k, name in enumerate(self.form.state)}
             inputs = dict(zip(self.form.inputs, a.reshape(len(self.form.inputs), -1), strict=True))
             inputs[self.form.inputs[0]] = self.bias + inputs[self.form.inputs[0]]
             now = moment(self.program, len(self.bias), self.time_step - self.first - 1, self.dt)
