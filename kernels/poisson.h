@@ -2,6 +2,9 @@
 #ifndef NEUROCOMP_POISSON_H
 #define NEUROCOMP_POISSON_H
 #include "draws.h"
+#ifdef NC_IS_CLONED
+#include <immintrin.h>
+#endif
 #include <stddef.h>
 #include <string.h>
 
@@ -103,11 +106,33 @@ NC_INLINE void nc_poisson_inversions(ptrdiff_t n, const double *u, const double 
 }
 
 #define NC_SUMS 128
+#define NC_RARE 0xffc0 /* coarse bits from which on a number is looked at alone: there is one in 1024, and the sums lie close */
+
+/* Of one mean. sums: floor(65536 * sum) of the sums nc_poisson_inversion compares with, as long as 16 bits can tell. The guide gives,
+ * by the upper five of the 16 bits, how many sums lie below, and the one sum that lies among those numbers, or 65535; in its second
+ * half by the next five bits, where the upper five are all set. */
 typedef struct {
-    double mean;            /* 0 before the first */
-    int32_t many;
-    uint16_t sums[NC_SUMS]; /* floor(65536 * sum) of the sums nc_poisson_inversion compares with, as long as 16 bits can tell */
+    double mean;      /* 0 before the first */
+    int32_t many, common; /* sums, and those below NC_RARE */
+    int32_t guided;   /* whether no two sums share a place in the guide, but from NC_RARE on */
+    uint16_t sums[NC_SUMS];
+    uint16_t below[2][32], among[2][32];
 } nc_counts;
+
+/* Fill half of the guide: places of `width` numbers from `first` on. Returns whether it is one; the last place may not be. */
+static inline int nc_poisson_guide(nc_counts *kept, int half, uint32_t first, uint32_t width) {
+    int32_t k = 0, fits = 1;
+    while (k < kept->many && kept->sums[k] < first) k++;
+    for (int place = 0; place < 32; place++) {
+        const uint32_t end = first + (uint32_t)(place + 1) * width;
+        kept->below[half][place] = (uint16_t)k;
+        kept->among[half][place] = k < kept->many && kept->sums[k] < end ? kept->sums[k] : UINT16_MAX;
+        const int32_t before = k;
+        while (k < kept->many && kept->sums[k] < end) k++;
+        fits &= k - before < 2 || place == 31;
+    }
+    return fits;
+}
 
 /* Keep the sums of a mean, unless they are there from an earlier call */
 static inline void nc_poisson_sums(nc_counts *kept, double mean) {
@@ -121,6 +146,9 @@ static inline void nc_poisson_sums(nc_counts *kept, double mean) {
     }
     kept->sums[many] = 65535;
     kept->many = many + 1;
+    kept->common = 0;
+    while (kept->sums[kept->common] < NC_RARE) kept->common++;
+    kept->guided = nc_poisson_guide(kept, 0, 0, 2048) & nc_poisson_guide(kept, 1, 0xf800, 64);
     kept->mean = mean;
 }
 
@@ -142,15 +170,12 @@ NC_INLINE void nc_poisson_coarse(uint64_t key, int64_t step, int64_t first, int3
     for (int i = 0; i < 2 * NC_AT_ONCE; i++) nc_quarters(words[i], coarse + 4 * i);
 }
 
-/* From NC_BLOCK neurons' coarse bits, counts of one mean below NC_INVERSION for those from `begin` to `end`. first: the number of the
- * first of all. A neuron whose coarse bits are those of a sum needs its fine ones: one in some thousand. */
-NC_INLINE void nc_poisson_block(
-    const uint16_t *coarse, ptrdiff_t begin, ptrdiff_t end, uint64_t key, int64_t step, int64_t first, int32_t site,
-    const nc_counts *kept, double *out
-) {
-    uint16_t counts[NC_BLOCK] NC_ALIGNED = {0}, above[NC_BLOCK] NC_ALIGNED;
-    for (int j = 0; j < NC_BLOCK; j++) above[j] = UINT16_MAX;
-    for (int k = 0; k < kept->many; k++) {
+/* From NC_BLOCK neurons' coarse bits, how many sums each has passed, but for `alone`, a bit each: numbers that equal a sum, or are
+ * rare. */
+NC_INLINE void nc_poisson_count(const uint16_t *coarse, const nc_counts *kept, uint16_t *counts, uint32_t *alone) {
+    uint16_t above[NC_BLOCK] NC_ALIGNED;
+    for (int j = 0; j < NC_BLOCK; j++) counts[j] = 0, above[j] = coarse[j] < NC_RARE;
+    for (int k = 0; k < kept->common; k++) {
         const uint16_t sum = kept->sums[k];
         for (int j = 0; j < NC_BLOCK; j++) {
             const uint16_t by = (uint16_t)(coarse[j] - sum); /* modulo 2^16: 0 if equal */
@@ -160,9 +185,55 @@ NC_INLINE void nc_poisson_block(
     }
     uint16_t least = UINT16_MAX;
     for (int j = 0; j < NC_BLOCK; j++) least = least < above[j] ? least : above[j];
+    for (int k = 0; k < NC_BLOCK / 32; k++) alone[k] = 0;
+    for (int j = 0; least == 0 && j < NC_BLOCK; j++) alone[j / 32] |= (uint32_t)(above[j] == 0) << j % 32;
+}
+
+/* The same by the guide: one instruction looks up 32 numbers. */
+#ifdef NC_IS_CLONED
+__attribute__((target("avx512bw"), unused)) static void nc_poisson_count_guided(
+    const uint16_t *coarse, const nc_counts *kept, uint16_t *counts, uint32_t *alone
+) {
+    const __m512i below = _mm512_loadu_si512(kept->below[0]), among = _mm512_loadu_si512(kept->among[0]);
+    const __m512i last_below = _mm512_loadu_si512(kept->below[1]), last_among = _mm512_loadu_si512(kept->among[1]);
+    for (int k = 0; k < NC_BLOCK / 32; k++) {
+        const __m512i x = _mm512_loadu_si512(coarse + 32 * k), place = _mm512_srli_epi16(x, 11);
+        const __m512i last_place = _mm512_srli_epi16(x, 6); /* lookups read the lower five bits */
+        const __mmask32 last = _mm512_cmpge_epu16_mask(x, _mm512_set1_epi16((short)0xf800));
+        __m512i count = _mm512_permutexvar_epi16(place, below), sum = _mm512_permutexvar_epi16(place, among);
+        count = _mm512_mask_permutexvar_epi16(count, last, last_place, last_below);
+        sum = _mm512_mask_permutexvar_epi16(sum, last, last_place, last_among);
+        count = _mm512_mask_add_epi16(count, _mm512_cmpgt_epu16_mask(x, sum), count, _mm512_set1_epi16(1));
+        _mm512_storeu_si512(counts + 32 * k, count);
+        alone[k] = _mm512_cmpeq_epi16_mask(x, sum) | _mm512_cmpge_epu16_mask(x, _mm512_set1_epi16((short)NC_RARE));
+    }
+}
+#endif
+
+/* From NC_BLOCK neurons' coarse bits, counts of one mean below NC_INVERSION for those from `begin` to `end`. first: the number of the
+ * first of all. A neuron whose coarse bits are those of a sum needs its fine ones: one in some thousand. */
+NC_INLINE void nc_poisson_block(
+    const uint16_t *coarse, ptrdiff_t begin, ptrdiff_t end, uint64_t key, int64_t step, int64_t first, int32_t site,
+    const nc_counts *kept, double *out
+) {
+    uint16_t counts[NC_BLOCK] NC_ALIGNED;
+    uint32_t alone[NC_BLOCK / 32];
+#ifdef NC_IS_CLONED
+    if (kept->guided && __builtin_cpu_supports("avx512bw"))
+        nc_poisson_count_guided(coarse, kept, counts, alone);
+    else
+#endif
+        nc_poisson_count(coarse, kept, counts, alone);
     for (ptrdiff_t j = begin; j < end; j++) out[j - begin] = (double)(int32_t)counts[j];
-    for (ptrdiff_t j = begin; least == 0 && j < end; j++)
-        if (above[j] == 0) out[j - begin] = nc_poisson(key, step, first + j, site, kept->mean);
+    for (int word = 0; word < NC_BLOCK / 32; word++) {
+        for (uint32_t left = alone[word]; left; left &= left - 1) {
+            const ptrdiff_t j = 32 * word + __builtin_ctz(left);
+            int32_t k = 0;
+            while (coarse[j] > kept->sums[k]) k++; /* the last of them is 65535 */
+            if (j >= begin && j < end)
+                out[j - begin] = coarse[j] < kept->sums[k] ? (double)k : nc_poisson(key, step, first + j, site, kept->mean);
+        }
+    }
 }
 
 /* out[j] = nc_poisson(key, step, first + j, site, mean) for n neurons. kept: sums of an earlier call */
