@@ -34,14 +34,15 @@ class Usual:
     form: the step of a neuron that does not wait; spike and reset read nothing but states as the updates leave them, constants
         and the time, so that they can be looked at later. Same states and inputs as the whole form.
     changed: the states that its updates assign.
-    wait: the state above zero in neurons that wait, or None where neurons do not. count: its value after a step of waiting,
-        less by a number. held: the states that waiting neurons keep; all others change as usual. None that waits spikes.
+    wait: the state above zero in neurons that wait, or None where neurons do not; it counts down by 1, and no update reads it.
+        start: the constant it begins from after a spike. held: the states that waiting neurons keep; all others change
+        as usual. None that waits spikes.
     """
 
     form: StepForm
     changed: tuple[str, ...]
     wait: str | None = None
-    count: Expr | None = None
+    start: str = ""
     held: tuple[str, ...] = ()
 
 
@@ -70,19 +71,20 @@ def _split(form: StepForm, wait: str | None) -> Usual | None:
     others = [x for x in form.state if x != wait and x not in held]
     if wait in changed or few.form.spike != FALSE or any(few.values[x] != many.values[x] for x in others):
         return None
-    count = numbers.meaning(few.values[wait])
-    if not _counts_down(form, wait, count):
+    if numbers.meaning(few.values[wait]) != Binary("-", Name(wait), Number(1)):
         return None
-    return Usual(_pruned(many.form, changed), changed, wait, count, held)
+    pruned, start = _pruned(many.form, changed), _start(form, wait)
+    if not start or any(wait in names(x.value) for x in pruned.updates):
+        return None
+    return Usual(pruned, changed, wait, start, held)
 
 
-def _counts_down(form: StepForm, wait: str, count: Expr) -> bool:
-    """Whether the state always is a number if constants are: one that is not neither waits nor does not."""
-    match count:
-        case Binary("-", Name(name), Number(value)) if name == wait and value > 0:
-            starts = [x.value for x in form.reset if x.target == wait]
-            return all(isinstance(x, Number) or (isinstance(x, Name) and x.id in form.constants) for x in starts)
-    return False
+def _start(form: StepForm, wait: str) -> str:
+    """The constant that the state counts down from, or "": so it always is a number if constants are."""
+    match [x.value for x in form.reset if x.target == wait]:
+        case [Name(name)] if name in form.constants:
+            return name
+    return ""
 
 
 def _pruned(form: StepForm, changed: tuple[str, ...]) -> StepForm:

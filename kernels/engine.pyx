@@ -14,7 +14,7 @@ from neurocomp.kernels.loihi cimport take_draws
 from neurocomp.kernels.loop cimport (
     PLASTIC, Node, Table, nc_pool_is_here, nc_pool_start, nc_pool_stop, run_loop,
 )
-from neurocomp.kernels.neurons cimport list_waiting
+from neurocomp.kernels.neurons cimport list_waiting, settle_waiting
 
 from neurocomp.kernels.checks import check_array, check_input, check_spikes
 
@@ -84,6 +84,9 @@ cdef class Engine(Builder):
         with nogil:
             run_loop(&self.loop)
         del held
+        for i in range(self.loop.n_nodes):
+            for k in range(self.loop.threads):
+                settle_waiting(&self.loop.nodes[i], k, self.loop.now + steps - 1)
         self._take_errors()
         if self.pending is not None:
             error, self.pending = self.pending, None
@@ -207,7 +210,7 @@ cdef class Engine(Builder):
                 memset(node.sent, 0, node.size * sizeof(int64_t))
             memset(node.tallies, 0, self.loop.threads * sizeof(node.tallies[0]))
             memset(node.traces, 0, sizeof(node.traces))
-            list_waiting(node, self.loop.threads)
+            list_waiting(node, self.loop.threads, self.loop.now)
         for i in range(self.loop.n_projections):
             memset(self.loop.projections[i].events, 0, sizeof(self.loop.projections[i].events))
         for i, (offsets, ids, payload) in inputs.items():

@@ -1,4 +1,4 @@
-/* What an update needs around it: its input from the accumulators, who waits, and an end to states that fade away. */
+/* What an update needs around it: its input from the accumulators, and an end to states that fade away. */
 #ifndef NEUROCOMP_INPUTS_H
 #define NEUROCOMP_INPUTS_H
 #include "clones.h"
@@ -21,26 +21,12 @@ NC_TAKE(nc_take_wide_single, int64_t, float, (float)acc[j] * (float)unit)
 NC_TAKE(nc_take_narrow_whole, int32_t, int64_t, acc[j])
 NC_TAKE(nc_take_wide_whole, int64_t, int64_t, acc[j])
 
-/* List who of n <= NC_PART neurons waits: whose value is above zero. Returns how many, or -1 where a value is not a number, which
- * neither waits nor does not. */
-#define NC_LIST(name, type)                                                          \
-    static inline int32_t name(const type *left, ptrdiff_t n, uint16_t *who) {       \
-        int32_t count = 0;                                                           \
-        for (ptrdiff_t j = 0; j < n; j++) {                                          \
-            if (left[j] != left[j]) return -1;                                       \
-            if (left[j] > 0) who[count++] = (uint16_t)j;                             \
-        }                                                                            \
-        return count;                                                                \
-    }
 /* float32 states that decay towards zero would soon be subnormal numbers, which processors compute a hundred times slower; so after
- * every TIDY steps they become zero below NC_TINY. TIDY_STEPS and TINY of ir/program.py. */
+ * every NC_TIDY steps they become zero below NC_TINY: TIDY_STEPS and TINY of ir/program.py. */
 #define NC_TIDY 64
 #define NC_TINY 0x1p-100f
 NC_CLONES static void nc_tidy(float *x, ptrdiff_t n) {
     for (ptrdiff_t j = 0; j < n; j++) x[j] = __builtin_fabsf(x[j]) < NC_TINY ? 0.0f : x[j];
 }
 
-NC_LIST(nc_list_waiting, double)
-NC_LIST(nc_list_single, float)
-NC_LIST(nc_list_whole, int64_t)
 #endif

@@ -34,6 +34,8 @@ cdef extern from "step.h" nogil:
         const int32_t** bias
         double unit
         uint16_t* who
+        int64_t* until
+        void* held
         int32_t* waiting
 
 ctypedef int (*update_fn)(
@@ -76,8 +78,13 @@ cdef struct Node:
     update_fn update
     bint takes                 # it can read accumulators itself, and work with lists of who waits, where neurons are alike
     int wait                   # the state that is above zero in neurons that wait, of such an update; else -1
+    int32_t holds              # the states that neurons keep which wait, a bit each
+    int n_held                 # how many these are
+    int start                  # the constant that waiting begins from, or -1
     bint listed                # nothing keeps this run from working so
     uint16_t* who[MAX_THREADS]      # by thread: neurons that wait, each chunk's from its first place on, numbered within it
+    int64_t* until[MAX_THREADS]     # by thread: the last step they wait in, ascending in each chunk
+    void* held[MAX_THREADS]         # by thread: for each chunk n_held * CHUNK values, what they keep
     int32_t* waiting[MAX_THREADS]   # by thread: how many there are in each chunk
     void* context              # of an update that is not compiled
     uint64_t key               # of its random numbers

@@ -10,6 +10,8 @@ cdef inline void count_sent(Node* node, const int32_t* ids, int64_t count) noexc
         for j in range(count):
             node.sent[ids[j]] += 1
 
-cdef void list_waiting(Node* node, int threads) noexcept nogil
+cdef void list_waiting(Node* node, int threads, int64_t step) noexcept nogil
+
+cdef void settle_waiting(Node* node, int k, int64_t step) noexcept nogil
 
 cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept nogil

@@ -15,11 +15,11 @@ cdef extern from "inputs.h" nogil:
     void nc_take_wide_single(int64_t* acc, const int64_t* bias, float* a, ptrdiff_t n, double unit)
     void nc_take_narrow_whole(int32_t* acc, const int32_t* bias, int64_t* a, ptrdiff_t n, double unit)
     void nc_take_wide_whole(int64_t* acc, const int64_t* bias, int64_t* a, ptrdiff_t n, double unit)
-    int32_t nc_list_waiting(const double* left, ptrdiff_t n, uint16_t* who)
     int64_t TIDY "NC_TIDY"
     void nc_tidy(float* x, ptrdiff_t n)
-    int32_t nc_list_single(const float* left, ptrdiff_t n, uint16_t* who)
-    int32_t nc_list_whole(const int64_t* left, ptrdiff_t n, uint16_t* who)
+
+cdef extern from "step.h" nogil:
+    int64_t nc_steps_float(double x)
 
 cdef enum:
     SOMETIMES = 16             # steps between looks whether a chunk of neurons has settled
@@ -48,26 +48,93 @@ cdef void take_inputs(Node* node, int k, int64_t j, int64_t n, char* inputs) noe
             nc_take_narrow(<int32_t*>node.acc[k] + at, <const int32_t*>node.bias + bias, <double*>a, n, node.scale)
 
 
-cdef void list_waiting(Node* node, int threads) noexcept nogil:
+cdef inline double value_of(const Node* node, int state, int64_t j) noexcept nogil:
+    """A state of neuron j."""
+    if node.integer:
+        return <double>(<const int64_t*>node.state[state])[j]
+    return <double>(<const float*>node.state[state])[j] if node.single else (<const double*>node.state[state])[j]
+
+
+cdef void hold(Node* node, int k, int64_t part) noexcept nogil:
+    """Keep what the waiting neurons of a chunk hold."""
+    cdef int64_t width = node.width, first = node.bounds[k] + part * node.chunk
+    cdef const uint16_t* who = node.who[k] + part * node.chunk
+    cdef char* to = <char*>node.held[k] + part * node.n_held * CHUNK * width
+    cdef int i
+    cdef int32_t q
+    for i in range(node.n_state):
+        if node.holds >> i & 1:
+            for q in range(node.waiting[k][part]):
+                memcpy(to + q * width, <char*>node.state[i] + (first + who[q]) * width, width)
+            to += CHUNK * width
+
+
+cdef bint list_chunk(Node* node, int k, int64_t part, int64_t n, int64_t step) noexcept nogil:
+    """List who of a chunk's n neurons waits at `step`, those that end first before others; whether that can be said.
+
+    What is not a number neither waits nor does not; and a neuron must not wait for longer than those that begin to now.
+    """
+    cdef int64_t first = node.bounds[k] + part * node.chunk, j, steps, last
+    cdef double most = start_of(node), left
+    cdef uint16_t* who = node.who[k] + part * node.chunk
+    cdef int64_t* until = node.until[k] + part * node.chunk
+    cdef int32_t count = 0, q
+    for j in range(n):
+        left = value_of(node, node.wait, first + j)
+        if not left <= most:
+            return False
+        if left > 0:
+            last = step - 1 + nc_steps_float(left)
+            q = count
+            while q > 0 and until[q - 1] > last:
+                who[q], until[q] = who[q - 1], until[q - 1]
+                q -= 1
+            who[q], until[q] = <uint16_t>j, last
+            count += 1
+    node.waiting[k][part] = count
+    hold(node, k, part)
+    return True
+
+
+cdef double start_of(const Node* node) noexcept nogil:
+    """What waiting neurons count down from: a number below MOST_STEPS."""
+    if node.integer:
+        return <double>(<const int64_t*>node.constants[node.start])[0]
+    return <double>(<const float*>node.constants[node.start])[0] if node.single else (<const double*>node.constants[node.start])[0]
+
+
+cdef void list_waiting(Node* node, int threads, int64_t step) noexcept nogil:
     """Before a run: list who waits, and see whether updates can work with that."""
-    cdef int64_t j, n
-    cdef int32_t* found
+    cdef int64_t part, j
     cdef int k
     node.listed = node.takes and node.alike
     for k in range(threads if node.listed and node.wait >= 0 else 0):
-        j, found = node.bounds[k], node.waiting[k]
-        while j < node.bounds[k + 1]:
-            n = min(node.chunk, node.bounds[k + 1] - j)
+        part, j = 0, node.bounds[k]
+        while j < node.bounds[k + 1] and node.listed:
+            node.listed = list_chunk(node, k, part, min(node.chunk, node.bounds[k + 1] - j), step)
+            part += 1
+            j += node.chunk
+
+
+cdef void settle_waiting(Node* node, int k, int64_t step) noexcept nogil:
+    """Count down what thread k's waiting neurons have left after `step`, which is left out while they are listed."""
+    cdef int64_t part, j, elapsed
+    cdef uint16_t* who
+    cdef int64_t* until
+    cdef int32_t q
+    if not node.listed or node.wait < 0:
+        return
+    for part in range((node.bounds[k + 1] - node.bounds[k] + node.chunk - 1) // node.chunk):
+        who, until = node.who[k] + part * node.chunk, node.until[k] + part * node.chunk
+        for q in range(node.waiting[k][part]):
+            j = node.bounds[k] + part * node.chunk + who[q]
+            elapsed = nc_steps_float(value_of(node, node.wait, j)) - (until[q] - step)
             if node.integer:
-                found[0] = nc_list_whole(<const int64_t*>node.state[node.wait] + j, n, node.who[k] + j - node.bounds[k])
+                (<int64_t*>node.state[node.wait])[j] -= elapsed
             elif node.single:
-                found[0] = nc_list_single(<const float*>node.state[node.wait] + j, n, node.who[k] + j - node.bounds[k])
+                (<float*>node.state[node.wait])[j] -= <float>elapsed
             else:
-                found[0] = nc_list_waiting(<const double*>node.state[node.wait] + j, n, node.who[k] + j - node.bounds[k])
-            if found[0] < 0:
-                node.listed = False
-            j += n
-            found += 1
+                (<double*>node.state[node.wait])[j] -= <double>elapsed
 
 
 cdef int log_spikes(SpikeLog* log, const int32_t* ids, const int32_t* payload, int64_t count, int64_t t) noexcept nogil:
@@ -144,7 +211,7 @@ cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept
     cdef int32_t* sums[MAX_INPUTS]
     cdef const int32_t* bias[MAX_INPUTS]
     cdef double before[MAX_STATES * CHUNK]
-    cdef bint trying = False, tidying
+    cdef bint trying = False, tidying, still
     cdef int i, spikes
     now.step, now.key, now.context, now.counts = loop.now + t, node.key, node.context, node.poisson[k]
     now.t, now.alike = <double>now.step * loop.dt, node.listed if node.takes else node.alike
@@ -176,7 +243,8 @@ cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept
         else:
             take_inputs(node, k, j, n, a)
         if node.wait >= 0:
-            now.who, now.waiting = node.who[k] + j - lo, &node.waiting[k][part]
+            now.who, now.until, now.waiting = node.who[k] + j - lo, node.until[k] + j - lo, &node.waiting[k][part]
+            now.held = <char*>node.held[k] + part * node.n_held * CHUNK * width
         for i in range(node.n_state):
             state[i] = <char*>node.state[i] + width * j
             if trying:
@@ -186,15 +254,20 @@ cdef void update(Loop* loop, int index, int k, int64_t step, int64_t t) noexcept
         spikes = node.update(n, inputs, state, constants, &now, ids + at, payload + at if node.graded else NULL)
         for i in range(node.n_state if tidying else 0):
             nc_tidy(<float*>state[i], n)
+        if tidying and node.listed and node.wait >= 0:
+            hold(node, k, part)
         for i in range(spikes):
             ids[at + i] += <int32_t>j
         count += spikes
         if not forward:
             move_spikes(ids, payload, at, hi - lo - count, spikes)
         if trying:
-            node.settled[k][part] = spikes == 0 and unchanged(node, state, <const char*>before, n)
+            still = not node.listed or node.wait < 0 or node.waiting[k][part] == 0
+            node.settled[k][part] = spikes == 0 and still and unchanged(node, state, <const char*>before, n)
     if not forward:
         move_spikes(ids, payload, hi - lo - count, 0, count)
+    if node.wait >= 0 and node.traces[node.wait] != NULL and (loop.now + t + 1) % loop.every == 0:
+        settle_waiting(node, k, now.step)
     for i in range(node.n_state):
         if node.traces[i] != NULL and (loop.now + t + 1) % loop.every == 0:
             at = trace_row(loop, t) * node.size + lo

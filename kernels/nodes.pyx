@@ -13,6 +13,7 @@ from neurocomp.kernels.loop cimport (
 
 from neurocomp.kernels.checks import aligned
 
+MOST_STEPS = 2**24       # that neurons can wait and be listed meanwhile: float32 counts down exactly from there
 FIRST_LEVEL = 24 * 1024  # bytes of the first cache that one chunk of neurons may fill
 
 
@@ -139,13 +140,15 @@ cdef class Nodes:
         cdef update_fn function = <update_fn>PyCapsule_GetPointer(update, name)
         cdef intptr_t counts = <intptr_t>PyCapsule_GetContext(update)
         cdef intptr_t n_inputs = counts // (MAX_CONSTANTS * (MAX_STATES + 1)) % (MAX_INPUTS + 1)
-        cdef intptr_t takes = counts // (MAX_CONSTANTS * (MAX_STATES + 1) * (MAX_INPUTS + 1))
+        cdef intptr_t waits = counts // (MAX_CONSTANTS * (MAX_STATES + 1) * (MAX_INPUTS + 1)), takes = waits % (MAX_STATES + 2)
         wanted = (n_inputs, len(state), len(constants))
         has = (n_inputs, counts // MAX_CONSTANTS % (MAX_STATES + 1), counts % MAX_CONSTANTS)
         if wanted != has or not 1 <= n_inputs <= MAX_INPUTS:
             raise ValueError(f"this update has {has} inputs, states and constants, not {wanted}")
-        if takes < 0 or takes - 2 >= len(state):
+        if takes - 2 >= len(state):
             raise ValueError(f"this update counts down state {takes - 2}, of {len(state)}")
+        if takes > 1 and not 0 <= waits // (MAX_STATES + 2) % MAX_CONSTANTS - 1 < len(constants):
+            raise ValueError("this update has no constant to count down from")
         if bias.shape[0] != n_inputs * size:
             raise ValueError(f"bias has {bias.shape[0]} values for {n_inputs} inputs of {size} neurons")
         cdef Node* node = self._new_node(size, lag, align)
@@ -155,10 +158,14 @@ cdef class Nodes:
         node.update, node.integer, node.single, node.wide, node.scale = function, integer, single, wide, scale
         node.width = np.dtype(dtype).itemsize
         node.takes, node.wait, node.graded = takes > 0, max(<int>takes - 2, -1), graded
+        waits = waits // (MAX_STATES + 2)
+        node.start, node.holds = <int>(waits % MAX_CONSTANTS) - 1, <int32_t>(waits // MAX_CONSTANTS)
+        node.n_held = bin(node.holds).count("1")
         node.n_state, node.n_constants = len(state), len(constants)
         for k in range(node.n_state):
             node.state[k] = <void*>self._hold(state[k])
         node.alike = node.wait < 0 or not any([np.isnan(array).any() for array in constants])  # else who waits may not be known
+        node.alike = node.alike and (node.wait < 0 or bool(constants[node.start][0] < MOST_STEPS))
         for k in range(node.n_constants):
             node.varies[k] = constants[k].shape[0] == size and size > 1
             node.alike = node.alike and not node.varies[k]
@@ -182,6 +189,8 @@ cdef class Nodes:
             self.memories.append(settled)
             if node.wait >= 0:
                 node.who[k] = <uint16_t*>self._hold(np.zeros(node.bounds[k + 1] - node.bounds[k] + 1, np.uint16))
+                node.until[k] = <int64_t*>self._hold(np.zeros(node.bounds[k + 1] - node.bounds[k] + 1, np.int64))
+                node.held[k] = <void*>self._hold(np.zeros(settled.size * node.n_held * CHUNK, dtype))
                 node.waiting[k] = <int32_t*>self._hold(aligned(np.zeros(settled.size, np.int32)))
         return self.loop.n_nodes - 1
 

@@ -23,7 +23,11 @@ typedef struct {
     int32_t *const *sums;       /* accumulators of each input, to be read and set to their bias, instead of inputs; or NULL */
     const int32_t *const *bias;
     double unit;                /* value of 1 in an accumulator */
-    uint16_t *who;              /* the neurons that wait, numbered within this call; changed with those that begin and end to */
+    /* The neurons that wait, numbered within this call, those that end first before others; the last step they wait in; and what
+     * they hold, NC_PART values a state. Meanwhile the state that counts down stays as it was when they entered the list. */
+    uint16_t *who;
+    int64_t *until;
+    void *held;
     int32_t *waiting;           /* how many they are */
 } nc_now;
 
@@ -56,6 +60,14 @@ static inline int nc_compact(const unsigned char *fired, const int32_t *sent, pt
 }
 
 static inline double nc_min_float(double x, double y) { return x < y ? x : y; }
+/* The steps a neuron waits whose state, at most 2^24, counts down to zero, and what is left after them: x - 1 - 1 - ..., where but
+ * the last difference is exact */
+static inline int64_t nc_steps_float(double x) { return (int64_t)x + ((double)(int64_t)x < x); }
+static inline int64_t nc_steps_float32(float x) { return nc_steps_float((double)x); }
+static inline int64_t nc_steps_loihi(int64_t x) { return x; }
+static inline double nc_waited_float(double x) { return x - (double)(nc_steps_float(x) - 1) - 1.0; }
+static inline float nc_waited_float32(float x) { return x - (float)(nc_steps_float32(x) - 1) - 1.0f; }
+static inline int64_t nc_waited_loihi(int64_t x) { return x - (nc_steps_loihi(x) - 1) - 1; }
 static inline float nc_min_float32(float x, float y) { return x < y ? x : y; }
 static inline float nc_max_float32(float x, float y) { return x > y ? x : y; }
 /* A uniform number's upper 24 bits */

@@ -39,13 +39,16 @@ cdef extern from *:
     """
 {declarations}
 
-cdef capsule(void* function, intptr_t inputs, intptr_t states, intptr_t constants, bint takes, int wait):
-    """The function and the numbers of arrays it reads, for the engine to check (9: its MAX_INPUTS + 1, 17: MAX_STATES + 1, 64:
-    MAX_CONSTANTS); with 0 where it cannot take sums itself, else 2 more than the number of the state that counts down while
-    neurons wait, or 1 where none does.
+cdef capsule(
+    void* function, intptr_t inputs, intptr_t states, intptr_t constants, bint takes, int wait, intptr_t held, intptr_t start
+):
+    """The function, and for the engine what it reads, as digits of one number: numbers of arrays (9: MAX_INPUTS + 1, 17:
+    MAX_STATES + 1, 64: MAX_CONSTANTS); 0 where it cannot take sums itself, else 2 more than the number of the state that counts
+    down while neurons wait, or 1 where none does; 1 more than the constant it begins from; the states that are held, a bit each.
     """
     result = PyCapsule_New(function, "neurocomp.update", NULL)
-    PyCapsule_SetContext(result, <void*>((((wait + 2 if takes else 0) * 9 + inputs) * 17 + states) * 64 + constants))
+    cdef intptr_t waits = (held * 64 + start + 1) * 18 + (wait + 2 if takes else 0)
+    PyCapsule_SetContext(result, <void*>(((waits * 9 + inputs) * 17 + states) * 64 + constants))
     return result
 
 
@@ -108,7 +111,7 @@ def module_source(forms: Iterable[StepForm]) -> str:
         declarations="\n".join(f"    void update_{key}()" for key in by_digest),
         table="\n".join(
             f'    "{key}": capsule(<void*>update_{key}, {len(form.inputs)}, {len(form.state)}, {len(form.constants)}, '
-            "{}, {}),".format(*takes_sums(form))
+            "{}, {}, {}, {}),".format(*takes_sums(form))
             for key, form in by_digest.items()
         ),
     )

@@ -28,12 +28,16 @@ def c_function(form: StepForm, name: str) -> str:
     return _Function(form).text(name)
 
 
-def takes_sums(form: StepForm) -> tuple[bool, int]:
-    """Whether the function of a form can read accumulators itself, and then the number of the state that counts down while a
-    neuron waits, or -1: what the engine must hand to it.
+def takes_sums(form: StepForm) -> tuple[bool, int, int, int]:
+    """Whether the function of a form can read accumulators itself, and then what the engine must know of neurons that wait: the
+    number of the state that counts down meanwhile, or -1; the states that are held, one bit for each number; and the number of the
+    constant that counting begins from, or -1.
     """
     split = _Function(form).split
-    return split is not None, -1 if split is None or split.wait is None else form.state.index(split.wait)
+    if split is None or split.wait is None:
+        return split is not None, -1, 0, -1
+    held = sum(1 << form.state.index(x) for x in split.held)
+    return True, form.state.index(split.wait), held, form.constants.index(split.start)
 
 
 @dataclass(frozen=True)
@@ -203,23 +207,11 @@ class _Function:
         form = split.form
         flags = "int32_t" if self.kind == "float" else "int64_t"  # as wide as what is compared
         lines = [f"        {flags} some = 0;"] if form.spike is not None else []
-        asked = any(split.wait in names(x.value) for x in form.updates)  # then it must not change before them
-        if split.wait is not None and split.count is not None:
-            wait = state[split.wait]
-            counted = [f"            const {self.kind} {split.wait}_ = {wait}[j];"]
-            counted += [f"            {wait}[j] = {to_c(split.count, form.arithmetic)};"]
-            lines += ["        uint16_t *const who = now->who;", "        const int32_t waited = *now->waiting;"]
-            lines += [f"        {self.kind} held_{state[x]}[NC_PART];" for x in split.held]
-            lines += ["        for (int32_t q = 0; q < waited; q++) {", "            const ptrdiff_t j = who[q];"]
-            lines += [f"            held_{state[x]}[q] = {state[x]}[j];" for x in split.held]
-            lines += [*([] if asked else counted), "        }"]
         lines += ["        if (now->sums != NULL) {"]
         lines += [f"            int32_t *restrict a{k} = now->sums[{k}];" for k in range(len(form.inputs))]
         lines += [f"            const int32_t *restrict b{k} = now->bias[{k}];" for k in range(len(form.inputs))]
         lines += [f"            const {self.kind} unit = ({self.kind})now->unit;"] if self.kind != "int64_t" else []
         lines += [*self._usual_loop(split, sums=True), "        } else {", *self._usual_loop(split, sums=False), "        }"]
-        if asked:
-            lines += ["        for (int32_t q = 0; q < waited; q++) {", "            const ptrdiff_t j = who[q];", *counted, "        }"]
         return [*lines, *self._usual_spikes(split, state)]
 
     def _usual_loop(self, split: Usual, sums: bool) -> list[str]:
@@ -255,22 +247,29 @@ class _Function:
         if split.wait is None:
             lines = [*flags, compact, *self._late_reset(form.reset, False)]
             return ["        int count = 0;", "        if (some) {", *lines, "        }", "        return count;"]
-        wait = state[split.wait]
+        wait, kind, arithmetic = state[split.wait], self.kind, form.arithmetic
+        held = [(state[x], k) for k, x in enumerate(x for x in form.state if x in split.held)]
+        shift = ["who[q - gone] = who[q]", "until[q - gone] = until[q]", *(f"h{k}[q - gone] = h{k}[q]" for _, k in held)]
+        begin = ["who[left] = (uint16_t)j", f"until[left] = now->step + nc_steps_{arithmetic}({wait}[j])"]
+        begin += [*(f"h{k}[left] = {x}[j]" for x, k in held), f"left += {wait}[j] > 0"]
         return [
+            "        uint16_t *const restrict who = now->who;",
+            "        int64_t *const restrict until = now->until;",
+            "        const int32_t waited = *now->waiting;",
+            *(f"        {kind} *const restrict h{k} = ({kind} *)now->held + {k} * NC_PART;" for _, k in held),
             "        int count = 0;",
             "        if (some) {",
             *flags,
             "            for (int32_t q = 0; q < waited; q++) fired[who[q]] = 0;",
             compact,
             "        }",
-            "        int32_t left = 0;",
-            "        for (int32_t q = 0; q < waited; q++) {",
-            "            const uint16_t j = who[q];",
-            *(f"            {state[x]}[j] = held_{state[x]}[q];" for x in split.held),
-            "            who[left] = j;",
-            f"            left += {wait}[j] > 0;",
-            "        }",
-            *self._late_reset(form.reset, False, (f"            who[left] = (uint16_t)j, left += {wait}[j] > 0;",)),
+            *(f"        for (int32_t q = 0; q < waited; q++) {x}[who[q]] = h{k}[q];" for x, k in held),
+            "        int32_t gone = 0; /* the first of the list end first */",
+            "        for (; gone < waited && until[gone] <= now->step; gone++)",
+            f"            {wait}[who[gone]] = nc_waited_{arithmetic}({wait}[who[gone]]);",
+            f"        for (int32_t q = gone; gone > 0 && q < waited; q++) {', '.join(shift)};",
+            "        int32_t left = waited - gone;",
+            *self._late_reset(form.reset, False, (f"            {', '.join(begin)};",)),
             "        *now->waiting = left;",
             "        return count;",
         ]
