@@ -38,6 +38,22 @@ typedef struct {
 typedef int (*nc_update)(ptrdiff_t n, const void *const *inputs, void *const *state, const void *const *constants,
                          const nc_now *now, int32_t *ids, int32_t *payload);
 
+#define NC_GROUP 64
+
+/* List which of the flags of numbers at .. end, at most NC_GROUP, are 1; returns how many. The flags behind them are 0. */
+static inline int nc_list(const unsigned char *fired, ptrdiff_t at, ptrdiff_t end, int32_t *ids) {
+    int count = 0;
+    for (ptrdiff_t j = at; j < end; j += 8) {
+        uint64_t word;
+        memcpy(&word, fired + (j - at), sizeof word);
+        for (ptrdiff_t i = j; word != 0 && i < j + 8 && i < end; i++) {
+            ids[count] = (int32_t)i;
+            count += fired[i - at];
+        }
+    }
+    return count;
+}
+
 /* List which of n flags are 1, and with them what was sent, unless that is NULL; returns how many. Flags are looked at 64 at a
  * time, then eight, as few are set. ids and payload have room for n. */
 static inline int nc_compact(const unsigned char *fired, const int32_t *sent, ptrdiff_t n, int32_t *ids, int32_t *payload) {

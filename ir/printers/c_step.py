@@ -48,6 +48,11 @@ class _Function:
     def kind(self) -> str:
         return KINDS[self.form.arithmetic]
 
+    @property
+    def flags(self) -> str:
+        """A type as wide as the states, for what comes of comparing them."""
+        return "int32_t" if self.kind == "float" else "int64_t"
+
     @cached_property
     def ahead(self) -> dict[int, Call]:
         """By site, the random numbers of updates and of the spike whose mean, if any, is known before the loop.
@@ -205,8 +210,7 @@ class _Function:
         """The usual step for all, then the few that wait, then those that spike."""
         state = {x: f"s{k}" for k, x in enumerate(self.form.state)}
         form = split.form
-        flags = "int32_t" if self.kind == "float" else "int64_t"  # as wide as what is compared
-        lines = [f"        {flags} some = 0;"] if form.spike is not None else []
+        lines = [f"        {self.flags} some = 0;"] if form.spike is not None else []
         lines += ["        if (now->sums != NULL) {"]
         lines += [f"            int32_t *restrict a{k} = now->sums[{k}];" for k in range(len(form.inputs))]
         lines += [f"            const int32_t *restrict b{k} = now->bias[{k}];" for k in range(len(form.inputs))]
@@ -230,23 +234,50 @@ class _Function:
         lines += [f"            s{k}[j] = {x}_;" for k, x in enumerate(self.form.state) if x in split.changed]
         return [*lines, "            }"]
 
+    def _search(self, spike: Expr, wait: str | None) -> list[str]:
+        """List those for whom `spike` holds, which are few, and who do not wait: group by group, as most have nobody."""
+        loads, condition = self._loads({*names(spike)}, False), to_c(spike, self.form.arithmetic)
+        look = [*loads, f"                    any |= {condition} ? -1 : 0;", "                }"]
+        lines = [
+            "        int count = 0;",
+            "        for (ptrdiff_t at = 0; some && at < n; at += NC_GROUP) {",
+            "            const ptrdiff_t end = n - at < NC_GROUP ? n : at + NC_GROUP;",
+            f"            {self.flags} any = 0;",
+            "            if (end == at + NC_GROUP) {",
+            "                NC_ELEMENTWISE",
+            "                for (ptrdiff_t j = at; j < at + NC_GROUP; j++) {",
+            *look,
+            "            } else {",
+            "                for (ptrdiff_t j = at; j < end; j++) {",
+            *look,
+            "            }",
+            "            if (!any) continue;",
+            "            unsigned char fired[NC_GROUP] NC_ALIGNED = {0};",
+            "            for (ptrdiff_t j = at; j < end; j++) {",
+            *loads,
+            f"                fired[j - at] = (unsigned char){condition};",
+            "            }",
+        ]
+        if wait is None:
+            return [*lines, "            count += nc_list(fired, at, end, ids + count);", "        }"]
+        return [
+            *lines,
+            "            const int found = count + nc_list(fired, at, end, ids + count);",
+            "            for (int q = count; q < found; q++) {",
+            "                ids[count] = ids[q];",
+            f"                count += !({wait}[ids[q]] > 0);",
+            "            }",
+            "        }",
+        ]
+
     def _usual_spikes(self, split: Usual, state: dict[str, str]) -> list[str]:
         """Who spiked, of those that did not wait; their reset; and who waits now."""
         form = split.form
         if form.spike is None:
             return ["        return 0;"]
-        flags = [
-            "            unsigned char fired[NC_PART] NC_ALIGNED;",
-            "            NC_ELEMENTWISE",
-            "            for (ptrdiff_t j = 0; j < n; j++) {",
-            *self._loads({*names(form.spike)}, False),
-            f"                fired[j] = (unsigned char){to_c(form.spike, form.arithmetic)};",
-            "            }",
-        ]
-        compact = "            count = nc_compact(fired, NULL, n, ids, NULL);"
+        search = self._search(form.spike, None if split.wait is None else state[split.wait])
         if split.wait is None:
-            lines = [*flags, compact, *self._late_reset(form.reset, False)]
-            return ["        int count = 0;", "        if (some) {", *lines, "        }", "        return count;"]
+            return [*search, *self._late_reset(form.reset, False), "        return count;"]
         wait, kind, arithmetic = state[split.wait], self.kind, form.arithmetic
         held = [(state[x], k) for k, x in enumerate(x for x in form.state if x in split.held)]
         shift = ["who[q - gone] = who[q]", "until[q - gone] = until[q]", *(f"h{k}[q - gone] = h{k}[q]" for _, k in held)]
@@ -257,12 +288,7 @@ class _Function:
             "        int64_t *const restrict until = now->until;",
             "        const int32_t waited = *now->waiting;",
             *(f"        {kind} *const restrict h{k} = ({kind} *)now->held + {k} * NC_PART;" for _, k in held),
-            "        int count = 0;",
-            "        if (some) {",
-            *flags,
-            "            for (int32_t q = 0; q < waited; q++) fired[who[q]] = 0;",
-            compact,
-            "        }",
+            *search,
             *(f"        for (int32_t q = 0; q < waited; q++) {x}[who[q]] = h{k}[q];" for x, k in held),
             "        int32_t gone = 0; /* the first of the list end first */",
             "        for (; gone < waited && until[gone] <= now->step; gone++)",
