@@ -16,8 +16,11 @@ from numpy.typing import NDArray
 from neurocomp.ir.expressions import Assign, Expr, draws, names
 
 Arithmetic = Literal["float", "float32", "loihi"]
-DTYPES: Mapping[str, type[np.generic]] = {"float": np.float64, "float32": np.float32, "loihi": np.int64}  # of states, by arithmetic
-TIDY_STEPS, TINY = 64, 2.0**-100  # after every so many steps, float32 states below the latter become 0, before they are subnormal
+# NumPy's types of states, by arithmetic
+DTYPES: Mapping[str, type[np.generic]] = {"float": np.float64, "float32": np.float32, "loihi": np.int64}
+# After every TIDY_STEPS steps, float32 states below TINY become 0. Processors are slow with subnormal numbers (below 2^-126), which
+# a silent neuron's states would soon be; with these numbers none gets there by a time constant of two steps or more.
+TIDY_STEPS, TINY = 32, 2.0**-100
 TIME = "t"  # the name of the time in equations
 
 

@@ -23,7 +23,7 @@ NC_TAKE(nc_take_wide_whole, int64_t, int64_t, acc[j])
 
 /* float32 states that decay towards zero would soon be subnormal numbers, which processors compute a hundred times slower; so after
  * every NC_TIDY steps they become zero below NC_TINY: TIDY_STEPS and TINY of ir/program.py. */
-#define NC_TIDY 64
+#define NC_TIDY 32
 #define NC_TINY 0x1p-100f
 NC_CLONES static void nc_tidy(float *x, ptrdiff_t n) {
     for (ptrdiff_t j = 0; j < n; j++) x[j] = __builtin_fabsf(x[j]) < NC_TINY ? 0.0f : x[j];

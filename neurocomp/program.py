@@ -40,13 +40,13 @@ def compile(
 ) -> Program:
     """Compile a network for a backend.
 
-    target: "reference", "cpu" or "lava". arithmetic: "float", "float32" or "loihi"; None takes what the neurons are written in. A
-    float network keeps its states in 32 bits with "float32", and is quantised with "loihi"; quantise: how (`passes.Quantise(...)` or a strategy's name, default "mse").
-    accept_wrap: go on where a current of Loihi's could wrap around in the worst case (also by the same option of `Quantise`);
-    "reference" then warns where one first does. mantissa_bits: precision of the weight grid (24: float32's).
-    callback(pass, before, after): called after each pass. options: the backend's own, such as threads=2 or timeout=60.
-    Raises `VerificationError` for an invalid network, `CompileError` where a pass cannot transform it or a current could
-    wrap around, and `UnsupportedError` with all reasons where the backend cannot run it.
+    target: "reference", "cpu" or "lava". arithmetic: "float", "float32" or "loihi"; None takes what the neurons are written in.
+    A float network computes in 32 bits with "float32", and is quantised with "loihi"; quantise: how (`passes.Quantise(...)` or
+    a strategy's name, default "mse"). accept_wrap: go on where a current of Loihi's could wrap around in the worst case (also
+    by the same option of `Quantise`); "reference" then warns where one first does. mantissa_bits: precision of the weight grid
+    (24: float32's). callback(pass, before, after): called after each pass. options: the backend's own, such as threads=2 or
+    timeout=60. Raises `VerificationError` for an invalid network, `CompileError` where a pass cannot transform it or a current
+    could wrap around, and `UnsupportedError` with all reasons where the backend cannot run it.
     """
     if not isinstance(net, Network):
         raise CompileError("compile", f"takes a Network, not a {type(net).__name__} (load files with nc.load or nc.from_nir)")

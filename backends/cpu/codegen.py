@@ -43,8 +43,9 @@ cdef capsule(
     void* function, intptr_t inputs, intptr_t states, intptr_t constants, bint takes, int wait, intptr_t held, intptr_t start
 ):
     """The function, and for the engine what it reads, as digits of one number: numbers of arrays (9: MAX_INPUTS + 1, 17:
-    MAX_STATES + 1, 64: MAX_CONSTANTS); 0 where it cannot take sums itself, else 2 more than the number of the state that counts
-    down while neurons wait, or 1 where none does; 1 more than the constant it begins from; the states that are held, a bit each.
+    MAX_STATES + 1, 64: MAX_CONSTANTS); 0 where it cannot take sums itself, else 2 more than the number of the state that
+    counts down while neurons wait, or 1 where none does; 1 more than the constant it begins from; the states that are held,
+    a bit each.
     """
     result = PyCapsule_New(function, "neurocomp.update", NULL)
     cdef intptr_t waits = (held * 64 + start + 1) * 18 + (wait + 2 if takes else 0)

@@ -22,8 +22,8 @@ from neurocomp.ir.patterns import Drawn
 EXACT_FLOAT = 2**53
 MOST_BITS = 31
 WORTH_A_WARNING = 0.01  # share of weights lost; training leaves some that are nearly 0
-# By arithmetic, what keeps every grid value, and every sum of them, a normal number of the states' type: the least exponent of the
-# grid, and the one that sums stay below
+# By arithmetic, what keeps every grid value, and every sum of them, a normal number of the states' type: the least exponent of
+# the grid, and the one that sums stay below
 EXPONENTS = {"float": (-1000, 1023), "float32": (-126, 127)}
 
 

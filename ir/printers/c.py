@@ -26,8 +26,8 @@ from neurocomp.ir.expressions import (
 def to_c(expr: Expr, arithmetic: str, ahead: Container[int] = ()) -> str:
     """The expression as C, fully bracketed; float literals in hexadecimal so that no digit is lost.
 
-    In float32, functions and random numbers are computed in float64 and rounded once; a uniform number is cut to 24 bits instead,
-    so that it stays below 1.
+    In float32, functions and random numbers are computed in float64 and rounded once; a uniform number is cut to 24 bits
+    instead, so that it stays below 1.
 
     ahead: sites of the random numbers that stand in an array.
     """

@@ -19,7 +19,8 @@ def c_function(form: StepForm, name: str) -> str:
     """C source of one update function over `n` neurons.
 
     Signature: `nc_update` of `kernels/step.h`; inputs, states and constants are arrays of n values (float64, float32,
-    or int64 for Loihi arithmetic) in the order of `form.inputs`, `form.state` and `form.constants`; no state overlaps another array.
+    or int64 for Loihi arithmetic) in the order of `form.inputs`, `form.state` and `form.constants`; no state overlaps another
+    array.
 
     Where constants are the same for all neurons, and spikes can be told from the states afterwards, the loop computes the usual
     step only (`neurocomp.ir.usual`), with the input straight from the accumulators; spikes and waiting neurons come after it.
@@ -30,8 +31,8 @@ def c_function(form: StepForm, name: str) -> str:
 
 def takes_sums(form: StepForm) -> tuple[bool, int, int, int]:
     """Whether the function of a form can read accumulators itself, and then what the engine must know of neurons that wait: the
-    number of the state that counts down meanwhile, or -1; the states that are held, one bit for each number; and the number of the
-    constant that counting begins from, or -1.
+    number of the state that counts down meanwhile, or -1; the states that are held, one bit for each number; and the number of
+    the constant that counting begins from, or -1.
     """
     split = _Function(form).split
     if split is None or split.wait is None:

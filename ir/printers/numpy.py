@@ -1,9 +1,9 @@
 """The step program as NumPy: the reference backend and Lava's generated processes run this.
 
-NumPy evaluates IEEE float64 (float32, or 64-bit integers, in the other arithmetics) operation by operation in the written order.
-NumPy's own exp, log and the like differ between machines in the last bit, and random numbers must not depend on the order of neurons:
-those functions are given by the caller (`neurocomp.kernels.functions.TABLE`). In float32 they are computed in float64 and rounded once;
-a uniform number is cut to 24 bits instead, so that it stays below 1.
+NumPy evaluates IEEE float64 (float32, or 64-bit integers, in the other arithmetics) operation by operation in the written
+order. NumPy's own exp, log and the like differ between machines in the last bit, and random numbers must not depend on the
+order of neurons: those functions are given by the caller (`neurocomp.kernels.functions.TABLE`). In float32 they are computed in
+float64 and rounded once; a uniform number is cut to 24 bits instead, so that it stays below 1.
 """
 
 from __future__ import annotations

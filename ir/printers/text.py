@@ -30,7 +30,7 @@ def to_text(expr: Expr, parent: int = -1, right: bool = False) -> str:
 
 def form_text(form: StepForm) -> str:
     """A step program as stable, diff-able lines; also its identity (equal text means equal code)."""
-    lines = [form.arithmetic] if form.arithmetic == "float32" else []  # a model's own arithmetic goes without saying
+    lines: list[str] = [form.arithmetic] if form.arithmetic == "float32" else []  # a model's own arithmetic goes without saying
     lines += [f"{assign.target} = {to_text(assign.value)}" for assign in form.updates]
     if form.spike is not None:
         lines.append(f"spike: {to_text(form.spike)}")

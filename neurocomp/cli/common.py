@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from neurocomp.ir.errors import InputError
 from neurocomp.ir.network import Network
+from neurocomp.ir.program import DTYPES
 from neurocomp.ir.storage import load
 
 Function = Callable[..., Any]
@@ -111,8 +112,13 @@ def input_options(function: Function) -> Function:
 
 
 def compiler_options(function: Function) -> Function:
-    """--mantissa-bits and --option."""
+    """--arithmetic, --mantissa-bits and --option."""
     for option in (
+        click.option(
+            "--arithmetic",
+            type=click.Choice(list(DTYPES)),
+            help="Of the states; float32 is twice as fast, loihi quantises.  [default: what the neurons are written in]",
+        ),
         click.option(
             "--option",
             "-o",

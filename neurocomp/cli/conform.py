@@ -48,6 +48,7 @@ def command(
     passes: bool,
     accept_wrap: bool,
     as_json: bool,
+    arithmetic: str | None,
     mantissa_bits: int,
     options: dict[str, Any],
 ) -> None:
@@ -67,7 +68,7 @@ def command(
     inputs, length = gather(net, source, rate, seed, steps)
     wanted = [x.strip() for x in targets.split(",") if x.strip()] if targets is not None else None
     choices: dict[str, Any] = {"states": states, "mantissa_bits": mantissa_bits, "accept_wrap": accept_wrap}
-    choices["passes"] = passes or None
+    choices |= {"passes": passes or None, "arithmetic": arithmetic}
     report = conform(net, inputs, length, wanted, **choices, **options)
     click.echo(json.dumps(report.to_dict(), indent=2, allow_nan=False) if as_json else report.text)
     if not report.identical:

@@ -80,6 +80,7 @@ def command(
     json_file: str | None,
     csv_file: str | None,
     drawing: str | None,
+    arithmetic: str | None,
     mantissa_bits: int,
     options: dict[str, Any],
 ) -> None:
@@ -100,7 +101,7 @@ def command(
         wanted = list(dict.fromkeys([*(x for x in wanted if x != "all"), *names()]))
     net = load_model(model, dt, dialect)
     inputs, length = gather(net, source, rate, seed, steps)
-    program = compile_network(net, target, mantissa_bits=mantissa_bits, **options)
+    program = compile_network(net, target, arithmetic=arithmetic, mantissa_bits=mantissa_bits, **options)
     with measure() as measured:
         recording = program.run(inputs, length)
     try:

@@ -16,6 +16,7 @@ from neurocomp.conformance.runs import Target, expected_warnings
 from neurocomp.conformance.shrinking import need_hypothesis
 from neurocomp.conformance.storage import save_case
 from neurocomp.ir.errors import InputError
+from neurocomp.ir.program import DTYPES
 
 DIFFERENT = 1
 LINE = 60.0  # seconds
@@ -42,7 +43,7 @@ LONGEST = 60 * 24 * 365.0
 @click.option(
     "--seed", type=click.IntRange(0, 2**62), default=0, show_default=True, help="Of the first network; then seed + 1 ..."
 )
-@click.option("--arithmetic", type=click.Choice(["float", "loihi"]), help="Only networks of this arithmetic.  [default: both]")
+@click.option("--arithmetic", type=click.Choice(list(DTYPES)), help="Only networks of this arithmetic.  [default: all]")
 @click.option(
     "--save", "folder", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Keep mismatches there, as files."
 )

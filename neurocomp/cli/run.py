@@ -59,6 +59,7 @@ def command(
     record: tuple[str, ...],
     out: str | None,
     raster: str | None,
+    arithmetic: str | None,
     mantissa_bits: int,
     options: dict[str, Any],
 ) -> None:
@@ -77,7 +78,7 @@ def command(
     """  # noqa: D301 - click's mark of a block that keeps its lines
     net = load_model(model, dt, dialect)
     inputs, length = gather(net, source, rate, seed, steps)
-    program = compile_network(net, target, mantissa_bits=mantissa_bits, **options)
+    program = compile_network(net, target, arithmetic=arithmetic, mantissa_bits=mantissa_bits, **options)
     with progress(net.name) as bar:
         task = bar.add_task(f"on {target}", total=length)
         recording = run_in_chunks(program, inputs, length, record, lambda done: bar.update(task, completed=done))

@@ -1,8 +1,9 @@
-"""Small cases by construction: models x resets x integrators x connectivity x delays x topology x shapes, both arithmetics."""
+"""Small cases by construction: models x resets x integrators x connectivity x delays x topology x shapes, in all arithmetics."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -445,4 +446,20 @@ def _all() -> Iterator[Case]:
     yield from pattern_cases()
 
 
-CASES: dict[str, Case] = {case.name: case for case in _all()}
+IN_FLOAT32 = (
+    *("LIF-subtract-exponential", "CubaLIF-value-exact", "initial-state", "Dense-delay-each", "skip-and-recurrence"),
+    *("shape-1100", "wide-accumulator", "conv-same", "CubaLIF-refractory", "ExpLIF-refractory", "CobaLIF-value"),
+    *("HodgkinHuxley-none", "AdEx-value", "StochasticLIF-value", "sources", "distributions", "functions"),
+    *("plastic-soft-Dense-each", "plastic-receptors", "pattern-receptors"),
+)
+
+
+def _with_float32(cases: Iterable[Case]) -> Iterator[Case]:
+    """All cases, and some of them in float32, too."""
+    for case in cases:
+        yield case
+        if case.name in IN_FLOAT32:
+            yield replace(case, name=f"{case.name}-float32", options={**case.options, "arithmetic": "float32"})
+
+
+CASES: dict[str, Case] = {case.name: case for case in _with_float32(_all())}

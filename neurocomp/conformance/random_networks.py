@@ -24,7 +24,7 @@ SMALLER = (1.0, 1 / 16, 1 / 256, 0.0)  # Loihi's inputs are bounded: smaller wei
 
 
 def random_case(seed: int, arithmetic: str | None = None, steps: int | None = None) -> Case:
-    """A random network with its inputs. arithmetic: "float", "loihi", or None for either. steps: drawn, too, where None."""
+    """A random network with its inputs. arithmetic: "float", "float32", "loihi", or None for any. steps: drawn where None."""
     case = drawn_case(Draws.seeded(seed), f"random-{seed}", arithmetic, steps)
     if case is None:
         raise AssertionError(f"seed {seed} gives no network that compiles")
@@ -33,7 +33,7 @@ def random_case(seed: int, arithmetic: str | None = None, steps: int | None = No
 
 def drawn_case(draws: Draws, name: str, arithmetic: str | None = None, steps: int | None = None) -> Case | None:
     """The case these numbers describe; None where no such network compiles, however small its weights."""
-    kind = arithmetic or draws.among(["float", "loihi"])
+    kind = {None: None, "float32": "float"}.get(arithmetic, arithmetic) or draws.among(["float", "loihi"])
     quantised = arithmetic is None and kind == "float" and draws.chance(0.15)
     drawn = draws.whole(1, 60)
     length = drawn if steps is None else steps
@@ -47,7 +47,8 @@ def drawn_case(draws: Draws, name: str, arithmetic: str | None = None, steps: in
         for factor in SMALLER:
             case = Case(name, _scaled(net, factor), given, length, option)
             if _compiles(case):
-                return _inserted(case) if draws.chance(0.1) else case
+                case = _inserted(case) if draws.chance(0.1) else case
+                return case if kind == "loihi" or quantised else _in_float32(case, draws, arithmetic)
             if kind == "float" and not quantised:
                 break
     return None
@@ -70,6 +71,13 @@ def _compiles(case: Case) -> bool:
     except CompileError:
         return False
     return True
+
+
+def _in_float32(case: Case, draws: Draws, arithmetic: str | None) -> Case:
+    """The case as asked for; where that is open, every tenth in float32."""
+    if arithmetic == "float" or (arithmetic is None and not draws.chance(0.1)):
+        return case
+    return replace(case, options={**case.options, "arithmetic": "float32"})
 
 
 def _scaled(net: Network, factor: float) -> Network:
@@ -188,7 +196,7 @@ def _connect(net: Network, draws: Draws, ends: Ends, quantised: bool) -> None:
     receptor = draws.among(list(receptors)) if receptors else ""
     delay, synapse = parts.delay(draws, ends, given), parts.synapse(draws, ends.loihi)
     learned: Any = None
-    if draws.chance(0.25) and parts.can_learn(ends, given) and not quantised:
+    if draws.chance(0.1) and parts.can_learn(ends, given) and not quantised:
         learned = parts.loihi_rule(draws, ends, synapse) if ends.loihi else parts.rule(draws, ends)
     if learned is not None and not ends.loihi:
         given = _within(given, *learned.bounds)

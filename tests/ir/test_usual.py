@@ -24,7 +24,7 @@ def own(**parts):
 def test_the_refractory_period_is_found_and_its_counter_left_out():
     split = usual(form_of(refractory(nc.LIF)))
     assert (split.wait, split.held, split.changed) == ("refractory", ("v",), ("v",))
-    assert to_text(split.count) == "refractory - 1.0"
+    assert [to_text(x.value) for x in split.form.reset if x.target == "refractory"] == [split.start]
     assert to_text(split.form.spike) == "v > v_threshold"
     assert {x.target for x in split.form.updates} == {"v"}
 
@@ -65,7 +65,9 @@ def test_forms_without_a_usual_step(parts, why):
     ("step", "found"),
     [
         ("w = r\nr = where(w > 0.0, r - 1.0, r)\nv = where(w > 0.0, v, v + a)", True),
-        ("w = r\nr = where(w > 0.0, r - 0.5, r)\nv = where(not (w <= 0.0), v, v + a)", True),
+        ("w = r\nr = where(w > 0.0, r - 1.0, r)\nv = where(not (w <= 0.0), v, v + a)", True),
+        ("w = r\nr = where(w > 0.0, r - 0.5, r)\nv = where(w > 0.0, v, v + a)", False),  # counts by other than 1
+        ("w = r\nr = where(w > 0.0, r - 1.0, r)\nv = where(w > 0.0, v, v + a + w)", False),  # others read the count
         ("w = r\nr = where(w > 0.0, r - 1.0, r)\nv = where(w > 0.0, v * 0.5, v + a)", False),  # a third kind of step
         ("w = r\nr = where(w > 0.0, r - k, r)\nv = where(w > 0.0, v, v + a)", False),  # counts by a parameter
         ("w = r\nr = where(w > 0.0, r / r - 1.0, r)\nv = where(w > 0.0, v, v + a)", False),  # may be no number
@@ -74,16 +76,23 @@ def test_forms_without_a_usual_step(parts, why):
     ],
 )
 def test_waiting_is_recognised_by_what_it_does(step, found):
-    form = own(step=step, spike="w <= 0.0 and v > 1.0", resets={"rule": "v = 0.0; r = 5.0"})
+    form = own(step=step, spike="w <= 0.0 and v > 1.0", resets={"rule": "v = 0.0; r = k"})
     split = usual(form)
     assert (split is not None) == found
     if found:
-        assert (split.wait, split.held) == ("r", ("v",))
+        assert (split.wait, split.held, split.start) == ("r", ("v",), "k")
+
+
+@pytest.mark.parametrize("start", ["5.0", "k * v", "v"])
+def test_waiting_must_begin_from_a_constant(start):
+    """Else the engine could not say before a run who ends first."""
+    step = "w = r\nr = where(w > 0.0, r - 1.0, r)\nv = where(w > 0.0, v, v + a)"
+    assert usual(own(step=step, spike="w <= 0.0 and v > 1.0", resets={"rule": f"v = 0.0; r = {start}"})) is None
 
 
 def test_a_neuron_that_waits_must_be_silent():
     step = "w = r\nr = where(w > 0.0, r - 1.0, r)\nv = where(w > 0.0, v, v + a)"
-    assert usual(own(step=step, spike="w <= 1.0 and v > 1.0", resets={"rule": "v = 0.0; r = 5.0"})) is None
+    assert usual(own(step=step, spike="w <= 1.0 and v > 1.0", resets={"rule": "v = 0.0; r = k"})) is None
 
 
 # ------------------------------------------------------------------------------------------------------------ as it is run
@@ -99,14 +108,15 @@ def busy(t_ref, size=1300, **options):
     return net
 
 
-def traces(program, steps, resume=False):
-    recording = program.run(steps=steps, record=["cells", "cells.v", "cells.refractory"], resume=resume)
+def traces(program, steps, resume=False, every=1):
+    record = ["cells", "cells.v", "cells.refractory"]
+    recording = program.run(steps=steps, record=record, resume=resume, every=every)
     return recording["cells"].raster().tobytes(), recording["cells.v"].tobytes(), recording["cells.refractory"].tobytes()
 
 
 @pytest.mark.parametrize("bits", [15, 24])  # narrow and wide sums
 @pytest.mark.parametrize("reset", ["value", "subtract"])
-@pytest.mark.parametrize("t_ref", [1e-3, 7e-3, 0.2])
+@pytest.mark.parametrize("t_ref", [1e-3, 7e-3, 10e-3, 0.2])  # some neurons begin with up to 9 steps to wait
 def test_waiting_neurons_are_those_of_the_reference(bits, reset, t_ref):
     net = busy(t_ref, reset=reset, initial={"refractory": nc.Uniform(-3.0, 9.0), "v": nc.Uniform(-1.0, 3.0)})
     wanted = traces(nc.compile(net, "reference", mantissa_bits=bits), 60)
@@ -114,6 +124,38 @@ def test_waiting_neurons_are_those_of_the_reference(bits, reset, t_ref):
     for threads in (1, 3):
         program = nc.compile(net, "cpu", threads=threads, mantissa_bits=bits)
         assert traces(program, 60) == wanted
+
+
+@pytest.mark.parametrize("arithmetic", ["float", "float32"])
+def test_what_is_left_to_wait_is_right_whenever_it_is_read(arithmetic):
+    """It is counted down only then: recorded now and then, at the end of a run, and over 64 steps, when float32 tidies up."""
+    net = busy(12e-3, initial={"refractory": nc.Uniform(-3.0, 12.0)})
+    wanted = traces(nc.compile(net, "reference", arithmetic=arithmetic), 200, every=7)
+    program = nc.compile(net, "cpu", threads=2, arithmetic=arithmetic)
+    assert traces(program, 200, every=7) == wanted
+    program.reset()
+    parts = [traces(program, steps, resume=k > 0, every=7) for k, steps in enumerate((3, 20, 177))]
+    assert b"".join(x[2] for x in parts) == wanted[2]
+    spikes = [
+        nc.compile(net, target, arithmetic=arithmetic).run(steps=200, record=["cells"]) for target in ("reference", "cpu")
+    ]
+    assert spikes[0]["cells"].same_as(spikes[1]["cells"])
+
+
+def test_waiting_for_longer_than_the_list_is_made_for():
+    step = "w = r\nr = where(w > 0.0, r - 1.0, r)\nv = where(w > 0.0, v, v + a)"
+    long = nc.NeuronModel("Long", {"k": ""}, step=step, spike="w <= 0.0 and v > 1.0", resets={"rule": "v = 0.0; r = k"})
+    net = nc.Network("long", dt=1e-3)
+    net.input("x", 4)
+    for k, count in enumerate((2.0**24 - 1, 2.0**24, 2.0**60, 1e300)):
+        net.population(f"p{k}", long(k=count), 4)
+        net.connect("x", f"p{k}", nc.OneToOne(0.75))
+    record = [*(f"p{k}" for k in range(4)), *(f"p{k}.r" for k in range(4))]
+    runs = [nc.compile(net, x).run({"x": np.ones((12, 4))}, record=record) for x in ("reference", "cpu")]
+    for k in range(4):
+        assert len(runs[0][f"p{k}"]) == 4
+        assert runs[0][f"p{k}"].same_as(runs[1][f"p{k}"])
+        assert runs[0][f"p{k}.r"].tobytes() == runs[1][f"p{k}.r"].tobytes()
 
 
 def test_who_waits_is_seen_again_after_every_run_and_when_a_state_is_loaded(tmp_path):
