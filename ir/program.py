@@ -18,8 +18,8 @@ from neurocomp.ir.expressions import Assign, Expr, draws, names
 Arithmetic = Literal["float", "float32", "loihi"]
 # NumPy's types of states, by arithmetic
 DTYPES: Mapping[str, type[np.generic]] = {"float": np.float64, "float32": np.float32, "loihi": np.int64}
-# After every TIDY_STEPS steps, float32 states below TINY become 0. Processors are slow with subnormal numbers (below 2^-126), which
-# a silent neuron's states would soon be; with these numbers none gets there by a time constant of two steps or more.
+# After every TIDY_STEPS steps, float32 states below TINY become 0. Processors are slow with subnormal numbers (below 2^-126),
+# which a silent neuron's states would soon be; with these numbers none gets there by a time constant of two steps or more.
 TIDY_STEPS, TINY = 32, 2.0**-100
 TIME = "t"  # the name of the time in equations
 

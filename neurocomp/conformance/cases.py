@@ -1,4 +1,4 @@
-"""Small cases by construction: models x resets x integrators x connectivity x delays x topology x shapes, in all arithmetics."""
+"""Small cases by construction: models x resets x integrators x connectivity x delays x topology x shapes x arithmetics."""
 
 from __future__ import annotations
 
