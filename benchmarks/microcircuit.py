@@ -4,7 +4,7 @@ Everything of the published model at dt = 0.1 ms: numbers, weights and delays dr
 what building costs, seconds per biological second, rates and irregularity beside the published ones, and in the same run what
 the machine can do: adding words of 16-bit targets and weights from rows as long at random places, and two processes at once.
 
-Run: python benchmarks/microcircuit.py [--scale 0.1] [--threads 1 2] [--seconds 1]
+Run: python benchmarks/microcircuit.py [--scale 0.1] [--threads 1 2] [--seconds 1] [--arithmetic float32]
 """
 
 from __future__ import annotations
@@ -173,6 +173,7 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("--arithmetic", default="float", choices=["float", "float32"])
     parser.add_argument("--two", action="store_true", help="run two processes at once, too")
     parser.add_argument("--runs", type=int, default=3)
     args = parser.parse_args()
@@ -180,7 +181,7 @@ def main() -> None:
     print(f"load of the machine: {os.getloadavg()[0]:.1f}")
     for threads in args.threads:
         began = time.perf_counter()
-        program = nc.compile(network(args.scale), "cpu", threads=threads, mantissa_bits=15)
+        program = nc.compile(network(args.scale), "cpu", threads=threads, mantissa_bits=15, arithmetic=args.arithmetic)
         built = time.perf_counter() - began
         program.run(steps=round(0.1 / DT), record=[])
         runs = [program.run(steps=steps, record=[]) for _ in range(args.runs)]
@@ -190,7 +191,7 @@ def main() -> None:
     for name, targets in (("one thread's", sum(SIZES)), ("half of the", sum(SIZES) // 2)):
         print(f"the machine, rows of {length} into {name} targets, one thread: {floor(length, targets):.2f} ns per event")
     if args.two:
-        two_processes(args.scale, args.seconds)
+        two_processes(args.scale, args.seconds, args.arithmetic)
 
 
 def report(program: nc.Program, threads: int, built: float, seconds: list[float], lasting: float, last: nc.Recording) -> None:
@@ -210,9 +211,10 @@ def report(program: nc.Program, threads: int, built: float, seconds: list[float]
     print("  CV of intervals: " + ", ".join(f"{name} {irregularity(recorded[name]):.2f}" for name in NAMES), flush=True)
 
 
-def two_processes(scale: float, seconds: float) -> None:
+def two_processes(scale: float, seconds: float, arithmetic: str) -> None:
     """What two processes with a thread each reach at once."""
-    command = [sys.executable, __file__, "--threads", "1", "--scale", str(scale), "--seconds", str(seconds)]
+    given = {"--threads": "1", "--scale": str(scale), "--seconds": str(seconds), "--arithmetic": arithmetic}
+    command = [sys.executable, __file__, *(x for pair in given.items() for x in pair)]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     for process in both:
         output = process.communicate()[0]

@@ -2,17 +2,20 @@
 
 CUBA (Vogels & Abbott 2005): 4000 leaky neurons with exponential currents, 2 % connected (40,000 with --neurons 40000, 200
 synapses each, weaker by 0.4). Brunel (2000): 12,500 neurons, 15.6 million synapses, 1.5 ms, every neuron with a Poisson
-drive of its own, asynchronous irregular (g = 5, twice the drive of threshold). One biological second at dt = 0.1 ms, float64.
+drive of its own, asynchronous irregular (g = 5, twice the drive of threshold). One biological second at dt = 0.1 ms.
 Synapses are drawn by each simulator for itself, so rates agree and single spikes do not. Where NEUROCOMP_BRIAN2_PYTHON or
 NEUROCOMP_NEST_PYTHON names a Python with one of them, it runs in the same call, with one thread; of them only the loop over
 steps counts, of ours the whole `run`.
 
-Run: python benchmarks/networks.py [--threads 1 2] [--networks cuba brunel] [--neurons 4000]
+With --arithmetic float32, Brian2's states are float32, too (NEST knows float64 only).
+
+Run: python benchmarks/networks.py [--threads 1 2] [--networks cuba brunel] [--neurons 4000] [--arithmetic float float32]
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -28,6 +31,7 @@ import json, sys, tempfile
 from brian2 import *
 folder = tempfile.mkdtemp()
 set_device("cpp_standalone", directory=folder, build_on_run=False)
+prefs.core.default_float_dtype = {dtype}
 defaultclock.dt = 0.1 * ms
 """
 END = """
@@ -135,13 +139,15 @@ def brunel() -> nc.Network:
     return net
 
 
-def scripts(cuba: bool, neurons: int, runs: int) -> dict[str, tuple[str, str]]:
+def scripts(cuba: bool, neurons: int, runs: int, arithmetic: str) -> dict[str, tuple[str, str]]:
     """By peer, the variable that names its Python, and what that runs."""
     p, scale = connected(neurons)
     numbers: dict[str, Any] = {"neurons": neurons, "p": p, "scale": scale, "seconds": SECONDS, "runs": runs}
-    brian2 = START + (CUBA.format(**numbers) if cuba else BRUNEL) + END.format(**numbers)
+    start = START.format(dtype="float32" if arithmetic == "float32" else "float64")
+    brian2 = start + (CUBA.format(**numbers) if cuba else BRUNEL) + END.format(**numbers)
     nest = NEST_START.format(**numbers) + (NEST_CUBA.format(**numbers) if cuba else NEST_BRUNEL) + NEST_END.format(**numbers)
-    return {"Brian2": ("NEUROCOMP_BRIAN2_PYTHON", brian2), "NEST": ("NEUROCOMP_NEST_PYTHON", nest)}
+    found = {"Brian2": ("NEUROCOMP_BRIAN2_PYTHON", brian2)}
+    return found if arithmetic == "float32" else {**found, "NEST": ("NEUROCOMP_NEST_PYTHON", nest)}
 
 
 def connected(neurons: int) -> tuple[float, float]:
@@ -166,14 +172,15 @@ def main() -> None:
     parser.add_argument("--networks", nargs="+", default=["cuba", "brunel"])
     parser.add_argument("--neurons", type=int, default=4000, help="of CUBA")
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--arithmetic", nargs="+", default=["float"], choices=["float", "float32"])
     args = parser.parse_args()
     print(f"load of the machine: {os.getloadavg()[0]:.1f}")
-    for name in args.networks:
+    for name, arithmetic in itertools.product(args.networks, args.arithmetic):
         net = cuba(args.neurons, *connected(args.neurons)) if name == "cuba" else brunel()
         size = sum(x.size for x in net.populations.values())
         medians = {}
         for threads in args.threads:
-            program = nc.compile(net, "cpu", threads=threads, mantissa_bits=15)
+            program = nc.compile(net, "cpu", threads=threads, mantissa_bits=15, arithmetic=arithmetic)
             runs = []
             for _ in range(args.runs):
                 program.reset()
@@ -181,17 +188,17 @@ def main() -> None:
             medians[threads] = statistics.median(run.seconds for run in runs)
             spikes, events = sum(runs[0].counters.spikes.values()), sum(runs[0].counters.events.values())
             print(
-                f"{name}, cpu, threads={threads}: {medians[threads]:.4f} s ({min(x.seconds for x in runs):.4f} to "
-                f"{max(x.seconds for x in runs):.4f}), {spikes / size / SECONDS:.1f} Hz, {events / 1e6:.1f} million events"
+                f"{name}, {arithmetic}, cpu, threads={threads}: {medians[threads]:.4f} s "
+                f"({min(x.seconds for x in runs):.4f} to {max(x.seconds for x in runs):.4f}), {spikes / size / SECONDS:.1f} Hz, {events / 1e6:.1f} million events"
             )
-        for peer, (variable, script) in scripts(name == "cuba", args.neurons, args.runs).items():
+        for peer, (variable, script) in scripts(name == "cuba", args.neurons, args.runs, arithmetic).items():
             if variable not in os.environ:
-                print(f"{name}, {peer}: not run; {variable} names no Python that has it")
+                print(f"{name}, {arithmetic}, {peer}: not run; {variable} names no Python that has it")
                 continue
             times, spikes = measure_peer(peer, os.environ[variable], script)
             ratios = ", ".join(f"threads={k}: {statistics.median(times) / x:.1f} times as fast" for k, x in medians.items())
             print(
-                f"{name}, {peer}: {statistics.median(times):.4f} s ({times[0]:.4f} to {times[-1]:.4f}), "
+                f"{name}, {arithmetic}, {peer}: {statistics.median(times):.4f} s ({times[0]:.4f} to {times[-1]:.4f}), "
                 f"{spikes / size / SECONDS:.1f} Hz; ours {ratios}"
             )
 

@@ -227,7 +227,7 @@ def test_same_bits_with_every_instruction_set(compile_c, flags):
 
 
 @pytest.mark.parametrize("flags", [["-O0"], ["-O3", "-march=x86-64-v3"], ["-O3", "-march=x86-64-v4"]], ids=" ".join)
-@pytest.mark.parametrize("mean", [1e-5, 0.1, 1.6, 2.9, 31.9, 32.0, 1e5, 0.0])
+@pytest.mark.parametrize("mean", [1e-5, 0.1, 1.6, 2.9, 5.3, 6.5, 12.0, 31.9, 32.0, 1e5, 0.0])
 def test_counts_of_one_mean_are_the_same_together(compile_c, mean, flags):
     """Coarse bits equal a sum once in some thousand neurons: 200,000 meet every such case."""
     library = compile_c(SOURCE, "-std=c99", *flags)
@@ -235,6 +235,48 @@ def test_counts_of_one_mean_are_the_same_together(compile_c, mean, flags):
     means, out = np.full(n, mean), np.empty(n)
     library.all_poisson_alike(ctypes.c_ssize_t(n), *(ctypes.c_void_p(array.ctypes.data) for array in (means, out)))
     assert out.tobytes() == poisson(77, 2**33, 40 + np.arange(n), 5, mean).tobytes()
+
+
+GUIDED = """
+#include <poisson.h>
+/* How many of all 65536 coarse numbers are counted otherwise by the guide; -1: this mean has none, -2: nor has this processor */
+int differing(double mean) {
+    nc_counts kept = {0};
+    int found = 0;
+    nc_poisson_sums(&kept, mean);
+    if (!kept.guided) return -1;
+#ifdef NC_IS_CLONED
+    if (!__builtin_cpu_supports("avx512bw")) return -2;
+    for (int32_t at = 0; at < 65536; at += NC_BLOCK) {
+        uint16_t coarse[NC_BLOCK], counts[2][NC_BLOCK];
+        uint32_t alone[2][NC_BLOCK / 32];
+        for (int j = 0; j < NC_BLOCK; j++) coarse[j] = (uint16_t)(at + j);
+        nc_poisson_count(coarse, &kept, counts[0], alone[0]);
+        nc_poisson_count_guided(coarse, &kept, counts[1], alone[1]);
+        for (int j = 0; j < NC_BLOCK; j++) {
+            const uint32_t bit = UINT32_C(1) << j % 32;
+            found += (alone[0][j / 32] & bit) != (alone[1][j / 32] & bit);
+            found += !(alone[0][j / 32] & bit) && counts[0][j] != counts[1][j];
+        }
+    }
+    return found;
+#else
+    return -2;
+#endif
+}
+"""
+
+
+@pytest.mark.parametrize(("mean", "guided"), [(1e-5, True), (0.1, True), (1.28, True), (2.32, True), (5.0, True), (7, False)])
+def test_the_guide_counts_as_comparing_with_every_sum_does(compile_c, mean, guided):
+    """Means whose sums lie apart have one; for others a place of it would have to hold two sums."""
+    library = compile_c(GUIDED, "-std=gnu11", "-O2")
+    library.differing.argtypes = [ctypes.c_double]
+    found = library.differing(mean)
+    assert (found != -1) == guided
+    if found == -2:
+        pytest.skip("this processor has no AVX-512")
+    assert found == (0 if guided else -1)
 
 
 VECTORS = """
