@@ -188,8 +188,8 @@ def main() -> None:
             medians[threads] = statistics.median(run.seconds for run in runs)
             spikes, events = sum(runs[0].counters.spikes.values()), sum(runs[0].counters.events.values())
             print(
-                f"{name}, {arithmetic}, cpu, threads={threads}: {medians[threads]:.4f} s "
-                f"({min(x.seconds for x in runs):.4f} to {max(x.seconds for x in runs):.4f}), {spikes / size / SECONDS:.1f} Hz, {events / 1e6:.1f} million events"
+                f"{name}, {arithmetic}, cpu, threads={threads}: {medians[threads]:.4f} s ({min(x.seconds for x in runs):.4f} "
+                f"to {max(x.seconds for x in runs):.4f}), {spikes / size / SECONDS:.1f} Hz, {events / 1e6:.1f} million events"
             )
         for peer, (variable, script) in scripts(name == "cuba", args.neurons, args.runs, arithmetic).items():
             if variable not in os.environ:
