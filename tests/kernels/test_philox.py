@@ -267,7 +267,7 @@ int differing(double mean) {
 """
 
 
-@pytest.mark.parametrize(("mean", "guided"), [(1e-5, True), (0.1, True), (1.28, True), (2.32, True), (5, True), (7, False)])
+@pytest.mark.parametrize(("mean", "guided"), [*((x, True) for x in (1e-5, 0.1, 1.28, 2.32, 5.0)), (7.0, False)])
 def test_the_guide_counts_as_comparing_with_every_sum_does(compile_c, mean, guided):
     """Means whose sums lie apart have one; for others a place of it would have to hold two sums."""
     library = compile_c(GUIDED, "-std=gnu11", "-O2")
