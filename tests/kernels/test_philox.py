@@ -239,7 +239,7 @@ def test_counts_of_one_mean_are_the_same_together(compile_c, mean, flags):
 
 GUIDED = """
 #include <poisson.h>
-/* How many of all 65536 coarse numbers are counted otherwise by the guide; -1: this mean has none, -2: nor has this processor */
+/* How many of all 65536 coarse numbers the guide counts otherwise; -1: this mean has none, -2: nor has this processor */
 int differing(double mean) {
     nc_counts kept = {0};
     int found = 0;
