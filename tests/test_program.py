@@ -178,7 +178,7 @@ def test_recording_file_has_no_pickle(tmp_path):
 def test_arithmetic_is_checked():
     with pytest.raises(nc.errors.CompileError, match=r"quantise= is for arithmetic='loihi'"):
         nc.compile(small(), "reference", arithmetic="float", quantise="max")
-    with pytest.raises(nc.errors.CompileError, match="'float' or 'loihi'"):
+    with pytest.raises(nc.errors.CompileError, match="'float', 'float32', 'loihi' or None, not 'double'"):
         nc.compile(small(), "reference", arithmetic="double")
     mixed = small()
     mixed.population("chip", nc.LoihiLIF(du=1, dv=1, vth=1), 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,7 @@ from neurocomp.backends.cpu.codegen import builtin_forms, module_source
 from neurocomp.ir.expressions import FUNCTIONS, Assign, Binary, Call, Compare, Name, Number, Unary
 from neurocomp.ir.integrators import scheme
 from neurocomp.ir.printers.c_step import c_function
-from neurocomp.ir.program import StepForm
+from neurocomp.ir.program import DTYPES, StepForm
 
 HOSTILE = ['v"; int x = 1; //', "v; system('ls')", "__import__", "_v", "v\nw", "v\\", "\uff56", "v\0", "1v", "v w", "v)"]
 
@@ -103,7 +104,9 @@ KNOWN = {
     *("unsigned", "char", "int", "double", "ptrdiff_t", "int32_t", "int64_t", "nc_now", "now", "key", "step", "first", "t"),
     *("n", "inputs", "state", "constants", "fired", "payload", "j", "spike", "sent", "nc_abs_loihi"),
     *("carried", "count", "ids", "nc_compact", "NULL", "sums", "bias", "unit", "who", "waiting", "waited", "left", "q"),
-    "uint16_t",
+    *("NC_GROUP", "any", "at", "end", "continue", "found", "until", "held", "gone", "nc_list", "uint16_t"),
+    *(f"nc_{name}_{arithmetic}" for name in ("steps", "waited") for arithmetic in DTYPES),
+    *("float", "nc_cut", "nc_min_float32", "nc_max_float32", "__builtin_fabsf", "__builtin_sqrtf", "__builtin_inff"),
     *(
         "int16_t",
         "some",
@@ -131,12 +134,13 @@ KNOWN = {
 
 def test_all_words_in_generated_c_are_known_or_marked_as_names():
     """A user's `x` is `x_`, and its array has a number: nothing of C or its headers ends in _."""
-    for one in (*own_forms(), *builtin_forms()):
+    forms = [*own_forms(), *builtin_forms()]
+    for one in (*forms, *(replace(x, arithmetic="float32") for x in forms if x.arithmetic == "float")):
         text = c_function(one, "update")
         given = {*one.inputs, *one.state, *one.constants, *one.temporaries, "t"}
-        arrays = ("i", "s", "c", "m", "p", "a", "b", "held_s")
+        arrays = ("i", "s", "c", "m", "p", "a", "b", "h")
         marked = {f"{x}_" for x in given} | {f"{kind}{k}" for kind in arrays for k in range(len(given))}
-        words = set(re.findall(r"[A-Za-z_]\w*", re.sub(r"\b0x[0-9a-f.]+p[+-]\d+", "", text)))
+        words = set(re.findall(r"[A-Za-z_]\w*", re.sub(r"\b0x[0-9a-f.]+p[+-]\d+f?", "", text)))
         assert words - KNOWN - marked == {"update"}
         assert set(re.sub(r"\w", "", text)) <= set(" \n()[]{}<>=!+-*/?:;,&|.")
 

@@ -56,7 +56,7 @@ def test_a_lost_spike_is_reported_in_words(run):
 def test_warnings_that_a_case_earns_are_no_errors(run):
     """Projects turn warnings into errors."""
     output = run("--backend=loopback", "-k", "mantissa or wide-accumulator", "-W", "error")
-    assert "5 passed" in output
+    assert "6 passed" in output
     assert "Warning" not in output
 
 
