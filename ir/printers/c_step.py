@@ -291,7 +291,7 @@ class _Function:
             *(f"        {kind} *const restrict h{k} = ({kind} *)now->held + {k} * NC_PART;" for _, k in held),
             *search,
             *(f"        for (int32_t q = 0; q < waited; q++) {x}[who[q]] = h{k}[q];" for x, k in held),
-            "        int32_t gone = 0; /* the first of the list end first */",
+            "        int32_t gone = 0;",  # those that end now are the first of the list
             "        for (; gone < waited && until[gone] <= now->step; gone++)",
             f"            {wait}[who[gone]] = nc_waited_{arithmetic}({wait}[who[gone]]);",
             f"        for (int32_t q = gone; gone > 0 && q < waited; q++) {', '.join(shift)};",
