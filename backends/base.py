@@ -20,6 +20,7 @@ from neurocomp.backends.steps import drawn_state
 from neurocomp.ir.errors import InputError, NotANumberWarning, UnsupportedError, callers_level
 from neurocomp.ir.events import Events
 from neurocomp.ir.network import Network, Population
+from neurocomp.ir.passes.narrow import to_float32
 
 FEATURES: Mapping[str, str] = {
     "float": "float64 state, exact sums on a power-of-two grid",
@@ -202,6 +203,8 @@ def initial_state(population: Population) -> dict[str, NDArray[Any]]:
     assert program is not None
     given = {name: np.broadcast_to(program.initial[name], (population.size,)) for name in program.form.state}
     given |= drawn_state(program, population.size)
+    if program.form.arithmetic == "float32":
+        return to_float32(population.name, "initial value of", given)
     return {name: values.astype(program.form.dtype) for name, values in given.items()}
 
 

@@ -3,7 +3,7 @@
 A snapshot is a flat dictionary of arrays. Nodes and projections are numbered in the network's order:
 
 `step`: () int64, steps since the reset. Random numbers are drawn by step, so this is also their position.
-`nodes/<n>/state/<name>`: (size,) float64 or int64.
+`nodes/<n>/state/<name>`: (size,) float64, float32 or int64.
 `nodes/<n>/steps`, `ids`, `payload`: (k,) int64, spikes that can still arrive, by machine step, then neuron; graded payloads.
 `projections/<n>/weights`: (synapses,) float64 in the connectivity's order. This and what follows is of plastic projections.
 `projections/<n>/pre`, `post`, `synapse`: (traces, rows, targets or synapses) float64 at the last event; `..._since`: its step.

@@ -2,6 +2,7 @@
 #ifndef NEUROCOMP_INPUTS_H
 #define NEUROCOMP_INPUTS_H
 #include "clones.h"
+#include "step.h"
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -21,10 +22,7 @@ NC_TAKE(nc_take_wide_single, int64_t, float, (float)acc[j] * (float)unit)
 NC_TAKE(nc_take_narrow_whole, int32_t, int64_t, acc[j])
 NC_TAKE(nc_take_wide_whole, int64_t, int64_t, acc[j])
 
-/* float32 states that decay towards zero would soon be subnormal numbers, which processors compute a hundred times slower; so after
- * every NC_TIDY steps they become zero below NC_TINY: TIDY_STEPS and TINY of ir/program.py. */
-#define NC_TIDY 32
-#define NC_TINY 0x1p-100f
+/* See NC_TINY */
 NC_CLONES static void nc_tidy(float *x, ptrdiff_t n) {
     for (ptrdiff_t j = 0; j < n; j++) x[j] = __builtin_fabsf(x[j]) < NC_TINY ? 0.0f : x[j];
 }

@@ -15,10 +15,10 @@ cdef extern from "inputs.h" nogil:
     void nc_take_wide_single(int64_t* acc, const int64_t* bias, float* a, ptrdiff_t n, double unit)
     void nc_take_narrow_whole(int32_t* acc, const int32_t* bias, int64_t* a, ptrdiff_t n, double unit)
     void nc_take_wide_whole(int64_t* acc, const int64_t* bias, int64_t* a, ptrdiff_t n, double unit)
-    int64_t TIDY "NC_TIDY"
     void nc_tidy(float* x, ptrdiff_t n)
 
 cdef extern from "step.h" nogil:
+    int64_t TIDY "NC_TIDY"
     int64_t nc_steps_float(double x)
 
 cdef enum:
@@ -69,16 +69,35 @@ cdef void hold(Node* node, int k, int64_t part) noexcept nogil:
             to += CHUNK * width
 
 
+cdef bint is_listed(
+    const Node* node, int64_t first, int64_t n, int64_t step, const uint16_t* who, const int64_t* until, int32_t count
+) noexcept nogil:
+    """Whether a list holds at `step`, as it does where a run goes on from the last one: sorting it anew would take longer."""
+    cdef int64_t j, waiting = 0
+    cdef int32_t q
+    for q in range(count):
+        if who[q] >= n or not value_of(node, node.wait, first + who[q]) > 0:
+            return False
+        if step - 1 + nc_steps_float(value_of(node, node.wait, first + who[q])) != until[q]:
+            return False
+    for j in range(n):
+        waiting += not value_of(node, node.wait, first + j) <= 0
+    return waiting == count
+
+
 cdef bint list_chunk(Node* node, int k, int64_t part, int64_t n, int64_t step) noexcept nogil:
     """List who of a chunk's n neurons waits at `step`, those that end first before others; whether that can be said.
 
     What is not a number neither waits nor does not; and a neuron must not wait for longer than those that begin to now.
     """
     cdef int64_t first = node.bounds[k] + part * node.chunk, j, steps, last
-    cdef double most = start_of(node), left
+    cdef double most = max(start_of(node), 0.0), left
     cdef uint16_t* who = node.who[k] + part * node.chunk
     cdef int64_t* until = node.until[k] + part * node.chunk
     cdef int32_t count = 0, q
+    if is_listed(node, first, n, step, who, until, node.waiting[k][part]):
+        hold(node, k, part)
+        return True
     for j in range(n):
         left = value_of(node, node.wait, first + j)
         if not left <= most:

@@ -17,6 +17,15 @@ MOST_STEPS = 2**24       # that neurons can wait and be listed meanwhile: float3
 FIRST_LEVEL = 24 * 1024  # bytes of the first cache that one chunk of neurons may fill
 
 
+cdef extern from "step.h":
+    float TINY "NC_TINY"
+
+
+def can_count(start, single):
+    """Whether lists of who waits are right where waiting begins from this: it is counted exactly, and no tidying ends it."""
+    return bool(abs(start) < MOST_STEPS and (start <= 0 or not single or start >= TINY))
+
+
 cdef class Nodes:
     """The nodes of a lowered network, their state and accumulators: the first part of an `Engine`.
 
@@ -165,7 +174,7 @@ cdef class Nodes:
         for k in range(node.n_state):
             node.state[k] = <void*>self._hold(state[k])
         node.alike = node.wait < 0 or not any([np.isnan(array).any() for array in constants])  # else who waits may not be known
-        node.alike = node.alike and (node.wait < 0 or bool(constants[node.start][0] < MOST_STEPS))
+        node.alike = node.alike and (node.wait < 0 or can_count(constants[node.start][0], single))
         for k in range(node.n_constants):
             node.varies[k] = constants[k].shape[0] == size and size > 1
             node.alike = node.alike and not node.varies[k]

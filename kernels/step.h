@@ -8,6 +8,11 @@
 #include <stdint.h>
 #include <string.h>
 
+/* float32 states that decay towards zero would soon be subnormal numbers, which processors compute a hundred times slower; so after
+ * every NC_TIDY steps they become zero below NC_TINY: TIDY_STEPS and TINY of ir/program.py. */
+#define NC_TIDY 32
+#define NC_TINY 0x1p-100f
+
 #define NC_PART 512 /* CHUNK of loop.pxd: neurons an update takes at a time, at most */
 
 /* What an update may ask about the step it computes. */

@@ -80,9 +80,9 @@ def _quantise(net: Network, wanted: str | None, given: passes.Quantise | None, a
     kinds = {name: population.neuron.model.arithmetic for name, population in net.populations.items()}
     if given is not None or wanted == "loihi":
         return replace(as_quantise(given), accept_wrap=accepted) if "float" in kinds.values() else None
-    wanted = "float" if wanted == "float32" else wanted or next(iter(kinds.values()), "float")
+    wanted = wanted or next(iter(kinds.values()), "float")
     for name, kind in kinds.items():
-        if kind != wanted:
+        if kind != ("float" if wanted == "float32" else wanted):
             model = net.populations[name].neuron.model.name
             cure = "compile with arithmetic='loihi'" if wanted == "loihi" else "use a float model such as CubaLIF"
             raise CompileError(name, f"{model} is {kind} arithmetic, but the program is to be {wanted}; {cure}")

@@ -19,10 +19,10 @@ from neurocomp.ir.files import whole_file
 class Recording:
     """The result of a run.
 
-    spikes: node name -> `Events` (times in steps, ids, `raster()`, `counts()`). states: "population.state" -> float64 (int64
-    on Loihi arithmetic) array (rows, *shape), the state after update and reset of every `every`-th step since the last
-    reset; `times` has when. start: steps since the reset at which the run began; times of spikes are counted from there.
-    counters: exact event counts. dt: seconds per step. seconds: wall time of the run.
+    spikes: node name -> `Events` (times in steps, ids, `raster()`, `counts()`). states: "population.state" -> float64 array
+    (int64 on Loihi arithmetic, else float32 where compiled so) (rows, *shape), the state after update and reset of every
+    `every`-th step since the last reset; `times` has when. start: steps since the reset at which the run began; times of
+    spikes are counted from there. counters: exact event counts. dt: seconds per step. seconds: wall time of the run.
     """
 
     spikes: Mapping[str, Events]

@@ -138,7 +138,7 @@ def test_the_command_line_has_it(tmp_path):
 
 
 def test_numbers_beyond_float32_are_refused_by_name():
-    with pytest.raises(nc.errors.CompileError, match=r"v_threshold is 1e\+39, beyond float32's 3\.4e38; use smaller units"):
+    with pytest.raises(nc.errors.CompileError, match=r"v_threshold is 1e\+39, beyond float32's 3\.4e38; use larger units"):
         run(network(nc.LIF(tau=12e-3, v_threshold=1e39)), "reference")
     with pytest.raises(nc.errors.CompileError, match=r"initial value of v is 1e\+40"):
         run(network(nc.LIF(tau=12e-3, initial={"v": 1e40})), "reference")
@@ -147,8 +147,24 @@ def test_numbers_beyond_float32_are_refused_by_name():
 
 
 def test_weights_below_float32_are_reported_as_lost():
-    with pytest.warns(nc.errors.PrecisionWarning, match="became 0"):
-        run(network(weight=1e-43), "reference")
+    with pytest.warns(nc.errors.PrecisionWarning, match="below the normal numbers of float32; use smaller units"):
+        run(network(weight=1e-42), "reference")
+
+
+def test_constants_below_float32_are_warned_of():
+    tiny = nc.NeuronModel("Tiny", {"c": ""}, step="v = v + a + c", spike="v > 1.0", resets={"rule": "v = 0.0"})
+    with pytest.warns(
+        nc.errors.PrecisionWarning, match=r"'y': its constant c is 1e-46, below float32's normal numbers of 1\.2e-38"
+    ):
+        run(network(tiny(c=1e-46)), "reference")
+
+
+def test_initial_values_drawn_beyond_float32_are_refused():
+    model = nc.NeuronModel(
+        "Drawn", {"k": ""}, step="v = v + a", spike="v > 1.0", resets={"r": "v = 0.0"}, initial={"v": "k * (2.0 + rand())"}
+    )
+    with pytest.raises(nc.errors.CompileError, match=r"y: its initial value of v is .*e\+38, beyond float32's"):
+        run(network(model(k=3e38)), "cpu")
 
 
 def test_arithmetics_that_do_not_exist_or_fit_are_refused():
@@ -158,5 +174,5 @@ def test_arithmetics_that_do_not_exist_or_fit_are_refused():
         nc.compile(network(), "cpu", arithmetic="float32", quantise="max")
     loihi = nc.Network("l", dt=1e-3)
     loihi.population("l", nc.LoihiLIF(du=100, dv=100, vth=10), 3)
-    with pytest.raises(nc.errors.CompileError, match="l: LoihiLIF is loihi arithmetic, but the program is to be float"):
+    with pytest.raises(nc.errors.CompileError, match="l: LoihiLIF is loihi arithmetic, but the program is to be float32"):
         nc.compile(loihi, "cpu", arithmetic="float32")

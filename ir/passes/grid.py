@@ -18,6 +18,7 @@ from neurocomp.ir.errors import CompileError, PrecisionWarning, callers_level
 from neurocomp.ir.network import Change, Grid, Network, Population, Projection
 from neurocomp.ir.passes.base import Pass
 from neurocomp.ir.patterns import Drawn
+from neurocomp.ir.program import DTYPES
 
 EXACT_FLOAT = 2**53
 MOST_BITS = 31
@@ -56,11 +57,13 @@ class SnapToGrid(Pass):
                 if isinstance(projection.connectivity, Drawn):
                     snapped_drawn = projection.connectivity.snapped(exponent)
                     projections[projection.name] = replace(projection, connectivity=snapped_drawn)
-                    changes += _lost(projection, snapped_drawn.piece(0).weights, self.mantissa_bits)
+                    changes += _lost(
+                        projection, snapped_drawn.piece(0).weights, self.mantissa_bits, _least(population, exponent)
+                    )
                     moved = max(moved, 2.0 ** (exponent - 1))
                     continue
                 weights = _snap(projection.connectivity.weights, exponent)
-                changes += _lost(projection, weights, self.mantissa_bits)
+                changes += _lost(projection, weights, self.mantissa_bits, _least(population, exponent))
                 moved = max(moved, _largest(weights - projection.connectivity.weights))
                 snapped = projection.connectivity.with_weights(weights, None)
                 projections[projection.name] = replace(projection, connectivity=snapped)
@@ -75,8 +78,15 @@ class SnapToGrid(Pass):
         return net.with_changes(nodes, projections, changes)
 
 
-def _lost(projection: Projection, weights: NDArray[np.float64], bits: int) -> list[Change]:
-    """A warning and a record where non-zero weights became 0."""
+def _least(population: Population, exponent: int) -> str:
+    """The type whose range ends the grid at this exponent, or ""."""
+    assert population.program is not None
+    arithmetic = population.program.form.arithmetic
+    return DTYPES[arithmetic].__name__ if exponent == EXPONENTS[arithmetic][0] else ""
+
+
+def _lost(projection: Projection, weights: NDArray[np.float64], bits: int, least: str) -> list[Change]:
+    """A warning and a record where non-zero weights became 0. least: the type that has no smaller ones, or ""."""
     drawn = isinstance(projection.connectivity, Drawn)  # then one piece tells for all
     given = (
         projection.connectivity.piece(0).weights
@@ -88,10 +98,12 @@ def _lost(projection: Projection, weights: NDArray[np.float64], bits: int) -> li
         return []
     count = f"{lost} of {'the first ' if drawn else ''}{int(np.sum(given != 0))} non-zero weights"
     why = f"they are below half a unit of the grid, which {bits} bits put at 1/2^{bits - 1} of the largest weight or bias"
-    helped = np.sum((given != 0) & (weights == 0) & (np.abs(given) >= np.abs(given).max() * 2.0**-MOST_BITS))
-    if helped < WORTH_A_WARNING * np.sum(given != 0):  # tiny ones no bits would keep are not worth a word
-        return [Change("grid", projection.name, count, "0", why)]
     cure = "raise mantissa_bits (up to 31), or keep such different inputs in populations of their own"
+    if least:
+        why, cure = f"they are below the normal numbers of {least}", "use smaller units, such as mV or pA, for larger numbers"
+    helped = np.sum((given != 0) & (weights == 0) & (np.abs(given) >= np.abs(given).max() * 2.0**-MOST_BITS))
+    if not least and helped < WORTH_A_WARNING * np.sum(given != 0):  # tiny ones no bits would keep are not worth a word
+        return [Change("grid", projection.name, count, "0", why)]
     warnings.warn(
         f"projection '{projection.name}': {count} became 0: {why}; {cure}", PrecisionWarning, stacklevel=callers_level()
     )

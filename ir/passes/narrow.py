@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -9,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from neurocomp.ir.errors import CompileError
+from neurocomp.ir.errors import CompileError, PrecisionWarning, callers_level
 from neurocomp.ir.network import Change, Network
 from neurocomp.ir.passes.base import Pass
 
@@ -29,15 +30,19 @@ class Narrow(Pass):
             narrow = replace(
                 program,
                 form=replace(program.form, arithmetic="float32"),
-                constants=_rounded(name, "constant", program.constants),
-                initial=_rounded(name, "initial value of", program.initial),
+                constants=to_float32(name, "constant", program.constants),
+                initial=to_float32(name, "initial value of", program.initial),
             )
             nodes[name] = replace(population, program=narrow)
             changes.append(Change(self.name, name, "float64 states", "float32 states", "compiled with arithmetic='float32'"))
         return net.with_changes(nodes, {}, changes)
 
 
-def _rounded(population: str, what: str, values: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+def to_float32(population: str, what: str, values: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The numbers of a population in float32; raises `CompileError` for those beyond it, and warns of those that are too small.
+
+    what: they are, for the messages.
+    """
     result = {}
     for name, given in values.items():
         with np.errstate(over="ignore", under="ignore"):
@@ -46,6 +51,15 @@ def _rounded(population: str, what: str, values: Mapping[str, NDArray[Any]]) -> 
         if np.any(beyond):
             value = np.asarray(given)[beyond].ravel()[0]
             raise CompileError(
-                population, f"its {what} {name} is {value:g}, beyond float32's 3.4e38; use smaller units, or arithmetic='float'"
+                population, f"its {what} {name} is {value:g}, beyond float32's 3.4e38; use larger units, or arithmetic='float'"
+            )
+        below = (given != 0) & (np.abs(given) < np.finfo(np.float32).tiny)
+        if np.any(below):
+            value = np.asarray(given)[below].ravel()[0]
+            warnings.warn(
+                f"population '{population}': its {what} {name} is {value:g}, below float32's normal numbers of 1.2e-38, and "
+                "loses digits or becomes 0; use smaller units, or arithmetic='float'",
+                PrecisionWarning,
+                stacklevel=callers_level(),
             )
     return result

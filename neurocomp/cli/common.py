@@ -117,7 +117,7 @@ def compiler_options(function: Function) -> Function:
         click.option(
             "--arithmetic",
             type=click.Choice(list(DTYPES)),
-            help="Of the states; float32 is twice as fast, loihi quantises.  [default: what the neurons are written in]",
+            help="Of states: float32 needs less memory and time, loihi quantises.  [default: as the neurons are written]",
         ),
         click.option(
             "--option",

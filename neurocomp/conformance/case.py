@@ -32,8 +32,9 @@ class Case:
 
     @property
     def arithmetic(self) -> str:
-        """Of the first population: `float` or `loihi`."""
-        return next(iter(self.network.populations.values())).neuron.model.arithmetic
+        """As asked for, else of the first population: `float`, `float32` or `loihi`."""
+        own: str = next(iter(self.network.populations.values())).neuron.model.arithmetic
+        return str(self.options.get("arithmetic", own))
 
 
 def everything(net: Network) -> list[str]:

@@ -142,6 +142,23 @@ def test_what_is_left_to_wait_is_right_whenever_it_is_read(arithmetic):
     assert spikes[0]["cells"].same_as(spikes[1]["cells"])
 
 
+def test_waiting_that_float32_would_tidy_away():
+    """A neuron that spikes in a step after which float32 tidies up has nothing left to wait for, if that is below 2^-100."""
+    step = "w = r\nr = where(w > 0.0, r - 1.0, r)\nv = where(w > 0.0, v, v + a)"
+    tiny = nc.NeuronModel("Brief", {"k": ""}, step=step, spike="w <= 0.0 and v > 1.0", resets={"rule": "v = 0.0; r = k"})
+    net = nc.Network("brief", dt=1e-3)
+    net.input("x", 4)
+    for k, count in enumerate((1e-35, 2.0**-100, -3.0, -1e30)):
+        net.population(f"p{k}", tiny(k=count), 4)
+        net.connect("x", f"p{k}", nc.OneToOne(1.5))
+    raster = np.ones((70, 4))
+    raster[0] = 0.0  # so that one spikes in step 31
+    for arithmetic in ("float", "float32"):
+        runs = [nc.compile(net, x, arithmetic=arithmetic).run({"x": raster}) for x in ("reference", "cpu")]
+        assert all(runs[0][f"p{k}"].same_as(runs[1][f"p{k}"]) for k in range(4))
+        assert len(runs[0]["p0"]) > 100
+
+
 def test_waiting_for_longer_than_the_list_is_made_for():
     step = "w = r\nr = where(w > 0.0, r - 1.0, r)\nv = where(w > 0.0, v, v + a)"
     long = nc.NeuronModel("Long", {"k": ""}, step=step, spike="w <= 0.0 and v > 1.0", resets={"rule": "v = 0.0; r = k"})
