@@ -129,6 +129,12 @@ def test_the_command_line_has_it(tmp_path):
     done = CliRunner().invoke(main, [*command, "--arithmetic", "float32", "--json"])
     assert done.exit_code == 0, done.output
     assert json.loads(done.output)["identical"]
+    shown = CliRunner().invoke(main, ["show", command[1], "--arithmetic", "float32", "--after", "narrow", "--explain"])
+    assert "[narrow] y: float64 states -> float32 states" in shown.output
+    assert "\n    float32\n" in shown.output
+    refused = CliRunner().invoke(main, ["show", command[1], "--after", "narrow"])
+    assert refused.exit_code == 2
+    assert "'narrow' only runs with --arithmetic float32" in refused.output
     done = CliRunner().invoke(main, [*command, "--arithmetic", "float16"])
     assert done.exit_code == 2
     assert "'float32'" in done.output

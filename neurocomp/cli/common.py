@@ -111,14 +111,17 @@ def input_options(function: Function) -> Function:
     return function
 
 
+arithmetic_option = click.option(
+    "--arithmetic",
+    type=click.Choice(list(DTYPES)),
+    help="Of states: float32 needs less memory and time, loihi quantises.  [default: as the neurons are written]",
+)
+
+
 def compiler_options(function: Function) -> Function:
     """--arithmetic, --mantissa-bits and --option."""
     for option in (
-        click.option(
-            "--arithmetic",
-            type=click.Choice(list(DTYPES)),
-            help="Of states: float32 needs less memory and time, loihi quantises.  [default: as the neurons are written]",
-        ),
+        arithmetic_option,
         click.option(
             "--option",
             "-o",

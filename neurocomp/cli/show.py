@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
-from neurocomp.cli.common import load_model, model_argument, nir_options
+from neurocomp.cli.common import arithmetic_option, load_model, model_argument, nir_options
 from neurocomp.ir.network import Network
-from neurocomp.ir.passes import Pass, standard
+from neurocomp.ir.passes import Pass, Quantise, standard
 from neurocomp.ir.text import text
 
-PASSES = tuple(step.name for step in standard().passes)
+WHERE = {"quantise": "loihi", "narrow": "float32"}  # passes that only run on the way to an arithmetic
+PASSES = tuple(step.name for step in standard(quantise=Quantise(), narrow=True).passes)
 
 
 @click.command(name="show")
@@ -19,6 +20,7 @@ PASSES = tuple(step.name for step in standard().passes)
 @click.option("--after", type=click.Choice(PASSES), help="After this pass and those before it.")
 @click.option("--passes", "between", is_flag=True, help="Print the network after each pass.")
 @click.option("--explain", is_flag=True, help="List every change the compiler makes, with its reason.")
+@arithmetic_option
 @click.option(
     "--mantissa-bits", type=click.IntRange(2, 31), default=24, show_default=True, help="Precision of the weight grid."
 )
@@ -30,6 +32,7 @@ def command(
     after: str | None,
     between: bool,
     explain: bool,
+    arithmetic: str | None,
     mantissa_bits: int,
 ) -> None:
     """Print MODEL as text: inputs, populations with their parameters, projections.
@@ -41,6 +44,7 @@ def command(
       neurocomp show model.neurocomp                    as written
       neurocomp show model.neurocomp --after retime     with the lags that give every hop a step
       neurocomp show model.neurocomp --compiled --explain
+      neurocomp show model.neurocomp --arithmetic loihi --after quantise
     """  # noqa: D301 - click's mark of a block that keeps its lines
     net = load_model(model, dt, dialect)
     if after is None and not (compiled or between or explain):
@@ -49,7 +53,7 @@ def command(
     if between:
         click.echo(f"--- as written\n{text(net)}")
     lowered = net
-    for step in _until(after, mantissa_bits):
+    for step in _until(after, mantissa_bits, arithmetic):
         lowered = step(lowered)
         if between:
             click.echo(f"\n--- after {step.name}\n{text(lowered)}")
@@ -59,9 +63,13 @@ def command(
         click.echo(text(lowered))
 
 
-def _until(after: str | None, mantissa_bits: int) -> tuple[Pass, ...]:
-    passes = standard(mantissa_bits).passes
-    return passes if after is None else passes[: PASSES.index(after) + 1]
+def _until(after: str | None, mantissa_bits: int, arithmetic: str | None) -> tuple[Pass, ...]:
+    quantise = Quantise() if arithmetic == "loihi" else None
+    passes = standard(mantissa_bits, None, quantise, arithmetic == "float32").passes
+    names = [step.name for step in passes]
+    if after is not None and after not in names:
+        raise click.UsageError(f"'{after}' only runs with --arithmetic {WHERE[after]}")
+    return passes if after is None else passes[: names.index(after) + 1]
 
 
 def _explain(lowered: Network) -> None:
