@@ -37,9 +37,8 @@ typedef struct {
 } nc_now;
 
 /* One step of n <= NC_PART neurons. inputs, state, constants: arrays of n float64 (float32 or int64 in the other
- * arithmetics). Returns how many
- * have fired, and writes their numbers within the call to ids, ascending, and what graded neurons send to payload; both have room
- * for n. */
+ * arithmetics). Returns how many have fired, and writes their numbers within the call to ids, ascending, and what graded neurons
+ * send to payload; both have room for n. */
 typedef int (*nc_update)(ptrdiff_t n, const void *const *inputs, void *const *state, const void *const *constants,
                          const nc_now *now, int32_t *ids, int32_t *payload);
 
@@ -80,7 +79,6 @@ static inline int nc_compact(const unsigned char *fired, const int32_t *sent, pt
     return count;
 }
 
-static inline double nc_min_float(double x, double y) { return x < y ? x : y; }
 /* The steps a neuron waits whose state, at most 2^24, counts down to zero, and what is left after them: x - 1 - 1 - ..., where but
  * the last difference is exact */
 static inline int64_t nc_steps_float(double x) { return (int64_t)x + ((double)(int64_t)x < x); }
@@ -89,11 +87,14 @@ static inline int64_t nc_steps_loihi(int64_t x) { return x; }
 static inline double nc_waited_float(double x) { return x - (double)(nc_steps_float(x) - 1) - 1.0; }
 static inline float nc_waited_float32(float x) { return x - (float)(nc_steps_float32(x) - 1) - 1.0f; }
 static inline int64_t nc_waited_loihi(int64_t x) { return x - (nc_steps_loihi(x) - 1) - 1; }
-static inline float nc_min_float32(float x, float y) { return x < y ? x : y; }
-static inline float nc_max_float32(float x, float y) { return x > y ? x : y; }
+
 /* A uniform number's upper 24 bits */
 static inline float nc_cut(double u) { return (float)(int32_t)(u * 0x1p24) * 0x1p-24f; }
+
+static inline double nc_min_float(double x, double y) { return x < y ? x : y; }
 static inline double nc_max_float(double x, double y) { return x > y ? x : y; }
+static inline float nc_min_float32(float x, float y) { return x < y ? x : y; }
+static inline float nc_max_float32(float x, float y) { return x > y ? x : y; }
 static inline int64_t nc_min_loihi(int64_t x, int64_t y) { return x < y ? x : y; }
 static inline int64_t nc_max_loihi(int64_t x, int64_t y) { return x > y ? x : y; }
 static inline int64_t nc_abs_loihi(int64_t x) { return x < 0 ? -x : x; }
