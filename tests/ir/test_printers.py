@@ -32,6 +32,7 @@ LITERALS = {
     "float": (0, 1, 3, 2**53, -7, 0.1, -0.0, 5e-324, 1e308, -2.5e-310, 1e-5),
     "loihi": (0, 1, -1, 7, 4096, -4095, 2**23, -(2**24), 2**24 - 1),
 }
+LEAVES["float32"], LITERALS["float32"] = LEAVES["float"], (*LITERALS["float"], 3e-39, 1e39, 16777217)
 NODES = {
     "float": ("+", "-", "*", "/", "neg", "abs", "min", "max", "where", "sqrt"),
     "loihi": ("+", "-", "*", "<<", ">>", "shift", "decay12", "wrap24", "clip24", "neg", "abs", "min", "max", "where"),
@@ -81,6 +82,9 @@ def _condition(draw, arithmetic, depth):
     return Logic(("and", "or")[kind - 7], _condition(draw, arithmetic, depth - 1), _condition(draw, arithmetic, depth - 1))
 
 
+NODES["float32"] = NODES["float"]
+
+
 @st.composite
 def trees(draw, arithmetic, depth=4):
     return _condition(draw, arithmetic, depth) if draw(st.integers(0, 4)) == 4 else _tree(draw, arithmetic, depth)
@@ -106,6 +110,9 @@ def _values(arithmetic, rng):
     for value in values.values():
         special = [0.0, -0.0, 1.0, -1.0, 5e-324, 1e-310, 1e308, -1e308, np.inf, -np.inf, np.nan]
         value[rng.choice(N, len(special), replace=False)] = special
+    if arithmetic == "float32":
+        with np.errstate(all="ignore"):
+            return {name: value.astype(np.float32) for name, value in values.items()}
     return values
 
 
@@ -142,7 +149,7 @@ def _same_bits(first, second):
 
 
 @pytest.mark.skipif(COMPILER is None, reason="no gcc to compile the C printer's output with")
-@pytest.mark.parametrize("arithmetic", ["float", "loihi"])
+@pytest.mark.parametrize("arithmetic", ["float", "float32", "loihi"])
 def test_c_and_numpy_agree_bit_for_bit(arithmetic, tmp_path_factory):
     @settings(QUICK, max_examples=3, phases=[Phase.generate])
     @given(
@@ -155,7 +162,7 @@ def test_c_and_numpy_agree_bit_for_bit(arithmetic, tmp_path_factory):
             values, alike = _values(arithmetic, rng), how != "each"
             sums, bias = rng.integers(-(2**31), 2**31, (2, N)).astype(np.int32)
             if took := how == "sums" and takes_sums(form)[0]:
-                values["a"] = sums.astype(np.int64) if arithmetic == "loihi" else sums * 0.5
+                values["a"] = sums.astype(np.int64) if arithmetic == "loihi" else (sums * 0.5).astype(form.dtype)
             state = {name: values[name].copy() for name in ("x", "y")}
             constants = {
                 name: np.full_like(values[name], values[name][0]) if alike else values[name] for name in form.constants
