@@ -201,11 +201,11 @@ def initial_state(population: Population) -> dict[str, NDArray[Any]]:
     """State arrays (size,) of a population at step 0."""
     program = population.program
     assert program is not None
-    given = {name: np.broadcast_to(program.initial[name], (population.size,)) for name in program.form.state}
-    given |= drawn_state(program, population.size)
-    if program.form.arithmetic == "float32":
-        return to_float32(population.name, "initial value of", given)
-    return {name: values.astype(program.form.dtype) for name, values in given.items()}
+    state = {name: np.broadcast_to(program.initial[name], (population.size,)) for name in program.form.state}
+    drawn = drawn_state(program, population.size)
+    if program.form.arithmetic == "float32":  # the pass has seen to all others
+        drawn = to_float32(population.name, "initial value of", drawn)
+    return {name: values.astype(program.form.dtype) for name, values in (state | drawn).items()}
 
 
 def check_numbers(net: Network, state: Mapping[str, Mapping[str, NDArray[Any]]]) -> None:

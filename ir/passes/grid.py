@@ -40,10 +40,14 @@ class SnapToGrid(Pass):
             raise CompileError("grid", f"mantissa_bits = {self.mantissa_bits} is outside 2..31")
         nodes, projections, changes = {}, {}, []
         for population in net.populations.values():
-            if population.program is None or population.program.form.arithmetic not in EXPONENTS:
+            arithmetic = None if population.program is None else population.program.form.arithmetic
+            if arithmetic not in EXPONENTS:
                 continue
+            least, top = EXPONENTS[arithmetic]
             incoming = net.incoming(population.name)
-            exponent = _exponent(population, incoming, self.mantissa_bits)
+            exponent = _exponent(population, incoming, self.mantissa_bits, least)
+            kind = DTYPES[arithmetic].__name__
+            ended = kind if exponent == least else ""
             moved = 0.0
             for projection in incoming:
                 if projection.loihi is not None:
@@ -57,20 +61,23 @@ class SnapToGrid(Pass):
                 if isinstance(projection.connectivity, Drawn):
                     snapped_drawn = projection.connectivity.snapped(exponent)
                     projections[projection.name] = replace(projection, connectivity=snapped_drawn)
-                    changes += _lost(
-                        projection, snapped_drawn.piece(0).weights, self.mantissa_bits, _least(population, exponent)
-                    )
+                    changes += _lost(projection, snapped_drawn.piece(0).weights, self.mantissa_bits, ended)
                     moved = max(moved, 2.0 ** (exponent - 1))
                     continue
                 weights = _snap(projection.connectivity.weights, exponent)
-                changes += _lost(projection, weights, self.mantissa_bits, _least(population, exponent))
+                changes += _lost(projection, weights, self.mantissa_bits, ended)
                 moved = max(moved, _largest(weights - projection.connectivity.weights))
                 snapped = projection.connectivity.with_weights(weights, None)
                 projections[projection.name] = replace(projection, connectivity=snapped)
             bias = _snap(population.bias_vector(), exponent)
             snapped_population = replace(population, bias=bias)
             bound = prove_bound(net, snapped_population, [projections.get(x.name, x) for x in incoming], exponent)
-            _check_range(population, exponent, bound)
+            if exponent + bound.bit_length() > top:
+                cure = "use smaller weights" + (", or arithmetic='float'" if kind == "float32" else "")
+                raise CompileError(
+                    population.name,
+                    f"its inputs can sum to {bound} units of 2^{exponent}, beyond {kind}'s range of 2^{top}; {cure}",
+                )
             nodes[population.name] = replace(snapped_population, grid=Grid(exponent, bound))
             why = f"sums stay exact: proven bound {bound} < 2^{bound.bit_length()}, int{Grid(exponent, bound).bits} accumulator"
             after = f"multiples of 2^{exponent}, moved by at most {moved:.3g}"
@@ -78,15 +85,8 @@ class SnapToGrid(Pass):
         return net.with_changes(nodes, projections, changes)
 
 
-def _least(population: Population, exponent: int) -> str:
-    """The type whose range ends the grid at this exponent, or ""."""
-    assert population.program is not None
-    arithmetic = population.program.form.arithmetic
-    return DTYPES[arithmetic].__name__ if exponent == EXPONENTS[arithmetic][0] else ""
-
-
-def _lost(projection: Projection, weights: NDArray[np.float64], bits: int, least: str) -> list[Change]:
-    """A warning and a record where non-zero weights became 0. least: the type that has no smaller ones, or ""."""
+def _lost(projection: Projection, weights: NDArray[np.float64], bits: int, ended: str) -> list[Change]:
+    """A warning and a record where non-zero weights became 0. ended: the type whose range has ended the grid, or ""."""
     drawn = isinstance(projection.connectivity, Drawn)  # then one piece tells for all
     given = (
         projection.connectivity.piece(0).weights
@@ -99,10 +99,10 @@ def _lost(projection: Projection, weights: NDArray[np.float64], bits: int, least
     count = f"{lost} of {'the first ' if drawn else ''}{int(np.sum(given != 0))} non-zero weights"
     why = f"they are below half a unit of the grid, which {bits} bits put at 1/2^{bits - 1} of the largest weight or bias"
     cure = "raise mantissa_bits (up to 31), or keep such different inputs in populations of their own"
-    if least:
-        why, cure = f"they are below the normal numbers of {least}", "use smaller units, such as mV or pA, for larger numbers"
+    if ended:
+        why, cure = f"they are below the normal numbers of {ended}", "use smaller units, such as mV or pA, for larger numbers"
     helped = np.sum((given != 0) & (weights == 0) & (np.abs(given) >= np.abs(given).max() * 2.0**-MOST_BITS))
-    if not least and helped < WORTH_A_WARNING * np.sum(given != 0):  # tiny ones no bits would keep are not worth a word
+    if not ended and helped < WORTH_A_WARNING * np.sum(given != 0):  # tiny ones no bits would keep are not worth a word
         return [Change("grid", projection.name, count, "0", why)]
     warnings.warn(
         f"projection '{projection.name}': {count} became 0: {why}; {cure}", PrecisionWarning, stacklevel=callers_level()
@@ -129,24 +129,11 @@ def prove_bound(net: Network, population: Population, incoming: list[Projection]
     return bound
 
 
-def _exponent(population: Population, incoming: list[Projection], bits: int) -> int:
-    assert population.program is not None
+def _exponent(population: Population, incoming: list[Projection], bits: int, least: int) -> int:
     largest = max([_largest(population.bias_vector()), *(_largest(x.largest_weights) for x in incoming)])
     if largest == 0.0:
         return 0
-    return max(int(np.frexp(largest)[1]) - (bits - 1), EXPONENTS[population.program.form.arithmetic][0])
-
-
-def _check_range(population: Population, exponent: int, bound: int) -> None:
-    assert population.program is not None
-    top = EXPONENTS[population.program.form.arithmetic][1]
-    if exponent + bound.bit_length() > top:
-        kind = "float32" if top < 1023 else "float64"
-        raise CompileError(
-            population.name,
-            f"its inputs can sum to {bound} units of 2^{exponent}, beyond {kind}'s range of 2^{top}; use smaller weights"
-            + (", or arithmetic='float'" if kind == "float32" else ""),
-        )
+    return max(int(np.frexp(largest)[1]) - (bits - 1), least)
 
 
 def _snap(values: NDArray[np.float64], exponent: int) -> NDArray[np.float64]:
